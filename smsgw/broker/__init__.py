@@ -1,0 +1,1 @@
+"""Where messages wait: RabbitMQ (`smsgw.broker.amqp`) or a SQLite file (`smsgw.broker.spool`)."""

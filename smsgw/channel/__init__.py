@@ -1,0 +1,1 @@
+"""Delivery channels: what a message leaves through."""

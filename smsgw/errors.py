@@ -1,0 +1,51 @@
+"""The exceptions of smsgw, and what each says about whose fault it is.
+
+An expected result (a message refused, a link that drops) is a value, see `smsgw.outcome`.
+An exception is a surprise. Its class answers two questions:
+
+* whose fault: ours (`Misuse`) or the peer's (`PeerError`);
+* does the link survive: `fatal` is True where the only way on is to close it.
+
+`SmsgwError` is the root, so that a test can say "nothing but our own errors".
+"""
+
+from __future__ import annotations
+
+
+class SmsgwError(Exception):
+    """The root of every exception that smsgw raises on purpose."""
+
+
+class Misuse(SmsgwError):
+    """Our own code called something in a way, or in a state, that is not allowed."""
+
+
+class PeerError(SmsgwError):
+    """The other side sent what it must not send.
+
+    `fatal` says whether the link has to be closed: False where the stream is still in step.
+    """
+
+    fatal = False
+
+
+class ConfigError(SmsgwError):
+    """A setting is wrong. `place` is `FILE: key.path`; `str()` is one line for the operator."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}")
+        self.place = place
+        self.problem = problem
+
+
+class Undecodable(SmsgwError):
+    """A producer's message can't be decoded. `path` names the field, such as `smpp.tlvs`."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.path = path
+        self.problem = problem
+
+
+class StorageError(SmsgwError):
+    """A durable store (ledger, spool) could not write or read: disk full, no permission, damage."""

@@ -1,0 +1,1 @@
+"""The straight line of a message, from the broker to the channel and back."""

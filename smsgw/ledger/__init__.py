@@ -1,0 +1,1 @@
+"""The durable memory: accepted ids, parts waiting for receipts, receipts that came early."""

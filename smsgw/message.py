@@ -1,0 +1,246 @@
+"""The nouns: what producers publish, and what smsgw tells them.
+
+`Message` is the body of a publish to the submit exchange, `Submission` is one message with
+everything that its AMQP properties add, `Event` is what producers hear. All are pure data with a
+JSON form that the public contract fixes; `decode` is strict about every known field and ignores
+unknown ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+import msgspec
+
+from smsgw.errors import Undecodable
+from smsgw.outcome import Status
+
+VERSION = 1
+PRIORITIES = 4
+"""0 bulk, 1 normal, 2 high, 3 urgent."""
+
+MAX_ID = 255
+"""Octets of an AMQP short string, hence of a message id."""
+
+EncodingName: TypeAlias = Literal["auto", "gsm7", "ucs2", "latin1", "binary"]
+ReceiptMode: TypeAlias = Literal["none", "final", "all"]
+EventKind: TypeAlias = Literal[
+    "accepted", "delivered", "undelivered", "buffered", "retrying", "rejected", "expired", "unknown"
+]
+
+
+class SmppOverrides(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Raw values for the PDU, for those who know their SMSC. `tlvs` maps `"0x1400"` to hex octets."""
+
+    service_type: str | None = None
+    protocol_id: int | None = None
+    data_coding: int | None = None
+    esm_class: int | None = None
+    tlvs: dict[str, str] = {}
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
+    """One text or binary message for one recipient, as producers write it (contract, section 3)."""
+
+    to: str
+    from_: str | None = None
+    text: str | None = None
+    data: bytes | None = None
+    udh: str | None = None
+    encoding: EncodingName = "auto"
+    receipt: ReceiptMode = "final"
+    deadline: str | float | None = None
+    flash: bool = False
+    retry: Literal["normal", "never"] = "normal"
+    smpp: SmppOverrides | None = None
+    meta: dict[str, Any] = {}
+    v: int = VERSION
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A message on its way through the gateway, with what its AMQP properties say.
+
+    `made` and `deadline` are seconds since the epoch; `attempt` counts from 1; `identified` is False
+    where the producer gave no id and smsgw made one.
+    """
+
+    id: str
+    message: Message
+    made: float
+    deadline: float | None = None
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    priority: int = 1
+    attempt: int = 1
+    identified: bool = True
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What smsgw tells the producers about a message (contract, section 4).
+
+    `stat` and `err` are those of the receipt; `delay` is in seconds, for `retrying`.
+    """
+
+    v: int = msgspec.field(default=VERSION)
+    event: EventKind
+    id: str
+    event_id: str
+    at: str
+    channel: str
+    to: str
+    parts: int
+    part: int | None = None
+    smsc_id: str | None = None
+    status: Status | None = None
+    error: str | None = None
+    stat: str | None = None
+    err: str | None = None
+    delay: float | None = None
+    final: bool
+    attempt: int
+    meta: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The topic key, `<kind>.<channel>`."""
+        return f"{self.event}.{self.channel}"
+
+
+def timestamp(at: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC with milliseconds, `2026-11-23T20:15:00.125Z`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def event_id(message_id: str, kind: EventKind, *, part: int | None = None, attempt: int | None = None) -> str:
+    """The same for the same fact, however often it is told."""
+    tail = "".join(f"/{word}{number}" for word, number in (("part", part), ("attempt", attempt)) if number)
+    return f"{message_id}/{kind}{tail}"
+
+
+_encoder = msgspec.json.Encoder()
+_message_decoder = msgspec.json.Decoder(Message)
+_event_decoder = msgspec.json.Decoder(Event)
+
+
+def encode(thing: Message | Event) -> bytes:
+    """The JSON form, UTF-8. `v` is always written."""
+    if thing.v != VERSION:
+        return _encoder.encode(thing)
+    return b'{"v":%d,' % VERSION + _encoder.encode(thing)[1:]
+
+
+def decode_event(body: bytes) -> Event:
+    """An event from its JSON form.
+
+    Raises:
+        Undecodable: the body is not an event.
+    """
+    try:
+        return _event_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _undecodable(error) from None
+
+
+def decode(
+    body: bytes,
+    *,
+    now: float,
+    message_id: str | None = None,
+    correlation_id: str | None = None,
+    reply_to: str | None = None,
+    priority: int | None = None,
+    timestamp: int | None = None,
+    attempt: int = 1,
+    deadline: float | None = None,
+) -> Submission:
+    """A producer's publish as a submission.
+
+    `now` is the wall clock in seconds since the epoch: the time of arrival, used where the publish
+    has no `timestamp`. `deadline` is one that a former attempt has already fixed; it wins over what
+    the body says relatively.
+
+    Raises:
+        Undecodable: with the path of the field at fault; nothing is lost, the caller dead-letters.
+    """
+    try:
+        message = _message_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _undecodable(error) from None
+    _validate(message)
+    made = float(timestamp) if timestamp is not None else now
+    return Submission(
+        id=message_id or uuid4().hex,
+        message=message,
+        made=made,
+        deadline=deadline if deadline is not None else _deadline(message.deadline, made),
+        correlation_id=correlation_id,
+        reply_to=reply_to,
+        priority=1 if priority is None else min(priority, PRIORITIES - 1),
+        attempt=attempt,
+        identified=bool(message_id),
+    )
+
+
+def _undecodable(error: Exception) -> Undecodable:
+    """msgspec says `Expected ... - at `$.smpp.tlvs``; the path is what a producer needs first."""
+    problem, _, path = str(error).partition(" - at `$")
+    return Undecodable(path.rstrip("`").lstrip("."), problem)
+
+
+_ADDRESS = re.compile(r"\+?[0-9]{1,20}")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+
+
+def _validate(message: Message) -> None:
+    if message.v != VERSION:
+        raise Undecodable("v", f"version {message.v} is unknown; this gateway speaks {VERSION}")
+    if not _ADDRESS.fullmatch(message.to):
+        raise Undecodable("to", "expected digits, 1 to 20, with or without a leading +")
+    if message.from_ is not None and not 1 <= len(message.from_) <= 21:
+        raise Undecodable("from", "expected 1 to 21 characters")
+    if (message.text is None) == (message.data is None):
+        raise Undecodable("text", "expected exactly one of text and data")
+    if message.udh is not None and not _HEX.fullmatch(message.udh):
+        raise Undecodable("udh", "expected hexadecimal octets")
+    if message.text is not None and message.encoding == "binary":
+        raise Undecodable("encoding", "binary goes with data, not with text")
+    if message.smpp is not None:
+        _validate_overrides(message.smpp)
+
+
+def _validate_overrides(smpp: SmppOverrides) -> None:
+    for name in ("protocol_id", "data_coding", "esm_class"):
+        octet: int | None = getattr(smpp, name)
+        if octet is not None and not 0 <= octet <= 0xFF:
+            raise Undecodable(f"smpp.{name}", f"expected one octet, 0 to 255, found {octet}")
+    for tag, octets in smpp.tlvs.items():
+        if not re.fullmatch(r"0[xX][0-9A-Fa-f]{1,4}", tag):
+            raise Undecodable(f"smpp.tlvs.{tag}", 'expected a tag such as "0x1400"')
+        if not _HEX.fullmatch(octets):
+            raise Undecodable(f"smpp.tlvs.{tag}", "expected hexadecimal octets")
+
+
+def _deadline(value: str | float | None, made: float) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise Undecodable("deadline", "expected ISO 8601 or a number of seconds") from None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return made + value
+
+
+def masked(number: str) -> str:
+    """A phone number as a log may show it: `+4670xxxx567` becomes `...567`."""
+    return f"...{number[-3:]}" if len(number) > 5 else "..."
+
+
+def fold_states(states: Mapping[int, str]) -> str:
+    """The one state of a message whose parts have several: the worst wins (`undelivered`)."""
+    return "undelivered" if "undelivered" in states.values() else "delivered"

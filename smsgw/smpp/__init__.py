@@ -1,0 +1,1 @@
+"""SMPP: codec (pdu, constants), connection (sans-IO), protocol (Twisted)."""

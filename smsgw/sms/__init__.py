@@ -1,0 +1,1 @@
+"""Text to octets on the air and back: pure, shared by SMPP and modems."""
