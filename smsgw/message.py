@@ -9,7 +9,6 @@ unknown ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
@@ -29,7 +28,15 @@ MAX_ID = 255
 EncodingName: TypeAlias = Literal["auto", "gsm7", "ucs2", "latin1", "binary"]
 ReceiptMode: TypeAlias = Literal["none", "final", "all"]
 EventKind: TypeAlias = Literal[
-    "accepted", "delivered", "undelivered", "buffered", "retrying", "rejected", "expired", "unknown"
+    "accepted",
+    "delivered",
+    "undelivered",
+    "buffered",
+    "retrying",
+    "rejected",
+    "expired",
+    "unknown",
+    "orphan",
 ]
 
 
@@ -239,8 +246,3 @@ def _deadline(value: str | float | None, made: float) -> float | None:
 def masked(number: str) -> str:
     """A phone number as a log may show it: `+4670xxxx567` becomes `...567`."""
     return f"...{number[-3:]}" if len(number) > 5 else "..."
-
-
-def fold_states(states: Mapping[int, str]) -> str:
-    """The one state of a message whose parts have several: the worst wins (`undelivered`)."""
-    return "undelivered" if "undelivered" in states.values() else "delivered"

@@ -1,0 +1,128 @@
+"""What the receipts of its parts make of a message: pure.
+
+A message that asked for receipts ends in exactly one final event. Its parts are receipted one by
+one, in any order; the worst part speaks for the message.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from smsgw.message import Event, ReceiptMode, event_id, timestamp
+
+PartState: TypeAlias = Literal["delivered", "undelivered", "buffered"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the ledger keeps of an accepted message: enough for every later event about it."""
+
+    id: str
+    to: str
+    channel: str
+    parts: int
+    receipt: ReceiptMode
+    attempt: int
+    accepted: float
+    smsc_id: str
+    meta: dict[str, Any] = {}
+    correlation_id: str | None = None
+    reply_to: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One receipt's word on one part: `stat` and `err` as the message centre wrote them."""
+
+    state: PartState
+    smsc_id: str
+    stat: str
+    err: str | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.state != "buffered"
+
+
+def accepted(record: Record) -> Event:
+    """The message centre took every part. Final where no receipt was asked for."""
+    return Event(
+        event="accepted",
+        event_id=event_id(record.id, "accepted"),
+        final=record.receipt == "none",
+        smsc_id=record.smsc_id,
+        **_common(record, record.accepted),
+    )
+
+
+def receipted(
+    record: Record, part: int, report: Report, reports: list[Report | None], at: float
+) -> list[Event]:
+    """The events that one receipt causes, for part `part` (from 1).
+
+    `reports` are the final words on all parts so far, `report` included if it is final; None where
+    a part still waits.
+    """
+    events = []
+    if not report.final or (record.receipt == "all" and record.parts > 1):
+        events.append(_told(record, report, at, part=part, final=False))
+    if report.final and all(reports):
+        worst = next((each for each in reports if each and each.state == "undelivered"), report)
+        events.append(_told(record, worst, at, part=None, final=True))
+    return events
+
+
+def unreceipted(record: Record, at: float) -> Event:
+    """No final receipt came within the ledger's `keep`."""
+    return Event(
+        event="unknown",
+        event_id=event_id(record.id, "unknown"),
+        error="no receipt",
+        final=True,
+        smsc_id=record.smsc_id,
+        **_common(record, at),
+    )
+
+
+def orphan(number: int, channel: str, recipient: str, report: Report, at: float) -> Event:
+    """A receipt that belongs to no message we know: told under its SMSC id, with an empty message id."""
+    return Event(
+        event="orphan",
+        id="",
+        event_id=event_id(f"{channel}/{report.smsc_id}", "orphan", part=number),
+        at=timestamp(at),
+        channel=channel,
+        to=recipient,
+        parts=1,
+        smsc_id=report.smsc_id,
+        stat=report.stat,
+        err=report.err,
+        final=False,
+        attempt=1,
+        meta={},
+    )
+
+
+def _told(record: Record, report: Report, at: float, *, part: int | None, final: bool) -> Event:
+    return Event(
+        event=report.state,
+        event_id=event_id(record.id, report.state, part=part),
+        final=final,
+        part=part,
+        smsc_id=report.smsc_id,
+        stat=report.stat,
+        err=report.err,
+        **_common(record, at),
+    )
+
+
+def _common(record: Record, at: float) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "at": timestamp(at),
+        "channel": record.channel,
+        "to": record.to,
+        "parts": record.parts,
+        "attempt": record.attempt,
+        "meta": record.meta,
+    }

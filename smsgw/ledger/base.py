@@ -1,0 +1,92 @@
+"""What the durable memory is.
+
+It answers three questions: was this message id accepted already, whose receipt is this, and which
+events are owed. Every event that no unacknowledged delivery protects is *owed*: it is written in the
+same transaction as the fact it tells, and cleared once the broker has confirmed it. So a crash
+between the two repeats an event (with the same `event_id`) and never loses one.
+
+All methods are durable when their Deferred fires and fail with `StorageError` when they are not;
+what failed can be called again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from smsgw.folding import Record, Report
+from smsgw.message import Event
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """An event that must still be published; `number` is what `clear` takes."""
+
+    number: int
+    event: Event
+    correlation_id: str | None = None
+    reply_to: str | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Whose receipt it is. `codec` is the reading of the id that matched; None: nobody's yet, parked."""
+
+    owed: tuple[Owed, ...] = ()
+    codec: str | None = None
+
+
+class Expiry(msgspec.Struct, frozen=True):
+    """What `expire` found: events now owed, and whether there is more to do at once."""
+
+    owed: tuple[Owed, ...] = ()
+    orphans: int = 0
+    more: bool = False
+
+
+class Ledger(Protocol):
+    def start(self) -> None:
+        """Open the store; raises `StorageError` with the path and the reason."""
+
+    def stop(self) -> Deferred[None]:
+        """Close it after what is under way."""
+
+    def remember(
+        self, account: str, record: Record, keys: Sequence[tuple[str, str]]
+    ) -> Deferred[Sequence[Owed]]:
+        """A message was accepted. `keys` holds (index key, SMSC id) of each part, in order.
+
+        Returns the events owed because receipts for its parts had come already.
+        """
+
+    def recall(self, message_id: str) -> Deferred[Record | None]:
+        """The newest acceptance under this id, if there is one."""
+
+    def claim(
+        self,
+        account: str,
+        channel: str,
+        candidates: Sequence[tuple[str, str]],
+        recipient: str,
+        report: Report,
+        now: float,
+    ) -> Deferred[Claim]:
+        """A receipt came. `candidates` are (codec, index key) readings of its id, best first.
+
+        `recipient` is the number it is about as far as the receipt says, digits, or empty. A part of
+        that recipient is preferred where readings compete. Where none matches the receipt is parked.
+        """
+
+    def owed(self, limit: int) -> Deferred[Sequence[Owed]]:
+        """The oldest events still owed."""
+
+    def clear(self, numbers: Sequence[int]) -> Deferred[None]:
+        """These events are published and confirmed."""
+
+    def expire(self, now: float, *, keep: float, park: float, limit: int) -> Deferred[Expiry]:
+        """Forget what is older than `keep`, in steps of at most `limit` rows.
+
+        A message that still waits for its receipt becomes an `unknown` event owed; a parked receipt
+        older than `park` seconds becomes an `orphan` event owed.
+        """

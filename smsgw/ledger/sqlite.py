@@ -1,0 +1,303 @@
+"""The ledger in a SQLite file.
+
+Four tables: `message` (accepted messages, one row each), `part` (which SMSC id belongs to which part
+of which message), `parked` (receipts that came before their id was known, one row for each reading of
+the id) and `owed` (events to publish). Writes are committed in groups on a worker thread
+(`smsgw.sqlite.Database`), so one fsync serves all that happened meanwhile.
+
+Ids are not unique for ever: a message id may be sent twice, and a message centre's ids come round.
+So rows are found by index, newest first, never by a unique key.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from smsgw.folding import Record, Report, orphan, receipted, unreceipted
+from smsgw.ledger.base import Claim, Expiry, Owed
+from smsgw.message import Event
+from smsgw.sqlite import Database
+
+SCHEMA = (
+    """
+    CREATE TABLE message (
+        n INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        accepted REAL NOT NULL,
+        waiting INTEGER NOT NULL,
+        record BLOB NOT NULL
+    );
+    CREATE INDEX message_id ON message (id);
+    CREATE INDEX message_accepted ON message (accepted);
+    CREATE TABLE part (
+        message INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        key TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        smsc_id TEXT NOT NULL,
+        report BLOB,
+        PRIMARY KEY (message, number)
+    ) WITHOUT ROWID;
+    CREATE INDEX part_key ON part (account, key);
+    CREATE TABLE parked (
+        n INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        key TEXT NOT NULL,
+        at REAL NOT NULL,
+        codec TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        report BLOB NOT NULL,
+        PRIMARY KEY (n, codec)
+    ) WITHOUT ROWID;
+    CREATE INDEX parked_key ON parked (account, key);
+    CREATE INDEX parked_at ON parked (at);
+    CREATE TABLE owed (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        message INTEGER,
+        event BLOB NOT NULL,
+        correlation_id TEXT,
+        reply_to TEXT
+    );
+    CREATE INDEX owed_message ON owed (message);
+    """,
+)
+
+_packer = msgspec.msgpack.Encoder()
+_records = msgspec.msgpack.Decoder(Record)
+_reports = msgspec.msgpack.Decoder(Report)
+_events = msgspec.msgpack.Decoder(Event)
+
+Keys: TypeAlias = Sequence[tuple[str, str]]
+Candidates: TypeAlias = Sequence[tuple[str, str]]
+
+
+class SqliteLedger:
+    """A `Ledger` over a `Database`; several gateways on one machine may share the file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __repr__(self) -> str:
+        return f"<ledger {self._database!r}>"
+
+    def start(self) -> None:
+        self._database.open()
+
+    def stop(self) -> Deferred[None]:
+        return self._database.close()
+
+    def remember(self, account: str, record: Record, keys: Keys) -> Deferred[Sequence[Owed]]:
+        return self._database.run(lambda db: _remember(db, account, record, keys))
+
+    def recall(self, message_id: str) -> Deferred[Record | None]:
+        return self._database.run(lambda db: _recall(db, message_id))
+
+    def claim(
+        self,
+        account: str,
+        channel: str,
+        candidates: Candidates,
+        recipient: str,
+        report: Report,
+        now: float,
+    ) -> Deferred[Claim]:
+        return self._database.run(lambda db: _claim(db, account, channel, candidates, recipient, report, now))
+
+    def owed(self, limit: int) -> Deferred[Sequence[Owed]]:
+        return self._database.run(lambda db: _owed(db, "TRUE ORDER BY n LIMIT ?", limit))
+
+    def clear(self, numbers: Sequence[int]) -> Deferred[None]:
+        return self._database.run(lambda db: _clear(db, numbers))
+
+    def expire(self, now: float, *, keep: float, park: float, limit: int) -> Deferred[Expiry]:
+        return self._database.run(lambda db: _expire(db, now, keep, park, limit))
+
+
+def _remember(db: sqlite3.Connection, account: str, record: Record, keys: Keys) -> list[Owed]:
+    waiting = 0 if record.receipt == "none" else len(keys)
+    message = db.execute(
+        "INSERT INTO message (id, accepted, waiting, record) VALUES (?, ?, ?, ?)",
+        (record.id, record.accepted, waiting, _packer.encode(record)),
+    ).lastrowid
+    assert message is not None  # noqa: S101  sqlite3 gives it after every INSERT
+    if not waiting:
+        return []
+    recipient = _digits(record.to)
+    db.executemany(
+        "INSERT INTO part (message, number, account, key, recipient, smsc_id) VALUES (?, ?, ?, ?, ?, ?)",
+        [(message, n, account, key, recipient, smsc_id) for n, (key, smsc_id) in enumerate(keys, 1)],
+    )
+    return [
+        owed
+        for n, (key, _) in enumerate(keys, 1)
+        for report in _unpark(db, account, key, recipient)
+        for owed in _note(db, message, n, report, record.accepted)
+    ]
+
+
+def _recall(db: sqlite3.Connection, message_id: str) -> Record | None:
+    row = db.execute(
+        "SELECT record FROM message WHERE id = ? ORDER BY n DESC LIMIT 1", (message_id,)
+    ).fetchone()
+    return _records.decode(row[0]) if row else None
+
+
+def _claim(
+    db: sqlite3.Connection,
+    account: str,
+    channel: str,
+    candidates: Candidates,
+    recipient: str,
+    report: Report,
+    now: float,
+) -> Claim:
+    found = _find_part(db, account, candidates, recipient)
+    if found is None:
+        _park(db, account, channel, candidates, recipient, report, now)
+        return Claim()
+    codec, message, number = found
+    return Claim(owed=tuple(_note(db, message, number, report, now)), codec=codec)
+
+
+def _find_part(
+    db: sqlite3.Connection, account: str, candidates: Candidates, recipient: str
+) -> tuple[str, int, int] | None:
+    """(codec, message, part number) of the newest part whose recipient agrees.
+
+    A part of another recipient is taken only where the id has a single reading: where readings
+    compete, a number that happens to be another message's id would tell a wrong fate.
+    """
+    newest = """
+        SELECT message, number, recipient FROM part
+        WHERE account = ? AND key = ? ORDER BY message DESC LIMIT 8
+    """
+    first = None
+    for codec, key in candidates:
+        for message, number, to in db.execute(newest, (account, key)):
+            if same_recipient(to, recipient):
+                return codec, message, number
+            first = first or (codec, message, number)
+    return first if len(candidates) == 1 else None
+
+
+def same_recipient(one: str, other: str) -> bool:
+    """Whether two digit strings name one phone, as far as can be said: national forms lack a prefix."""
+    return not one or not other or one == other or (min(len(one), len(other)) >= 6 and one[-6:] == other[-6:])
+
+
+def _note(db: sqlite3.Connection, message: int, number: int, report: Report, now: float) -> list[Owed]:
+    """Write a receipt's word at its part. A repeat owes again only what is not yet cleared."""
+    row = db.execute("SELECT record, waiting FROM message WHERE n = ?", (message,)).fetchone()
+    if row is None:
+        return []
+    known = [
+        _reports.decode(blob) if blob else None
+        for (blob,) in db.execute("SELECT report FROM part WHERE message = ? ORDER BY number", (message,))
+    ]
+    if row[1] == 0 or (known[number - 1] is not None and report.final):
+        return _owed(db, "message = ? ORDER BY n", message)
+    if report.final:
+        known[number - 1] = report
+        db.execute(
+            "UPDATE part SET report = ? WHERE message = ? AND number = ?",
+            (_packer.encode(report), message, number),
+        )
+        db.execute("UPDATE message SET waiting = waiting - 1 WHERE n = ?", (message,))
+    record = _records.decode(row[0])
+    return [
+        _owe(db, message, event, record.correlation_id, record.reply_to)
+        for event in receipted(record, number, report, known, now)
+    ]
+
+
+def _park(
+    db: sqlite3.Connection,
+    account: str,
+    channel: str,
+    candidates: Candidates,
+    recipient: str,
+    report: Report,
+    now: float,
+) -> None:
+    """Durable until the id becomes known. The same receipt again takes the place of the first."""
+    body = _packer.encode(report)
+    again = "SELECT n FROM parked WHERE account = ? AND key = ? AND report = ?"
+    if any(db.execute(again, (account, key, body)).fetchone() for _, key in candidates):
+        return
+    (n,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM parked").fetchone()
+    db.executemany(
+        """
+        INSERT INTO parked (n, account, key, at, codec, channel, recipient, report)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        [(n, account, key, now, codec, channel, recipient, body) for codec, key in candidates],
+    )
+
+
+def _unpark(db: sqlite3.Connection, account: str, key: str, recipient: str) -> list[Report]:
+    rows = db.execute(
+        "SELECT DISTINCT n, recipient, report FROM parked WHERE account = ? AND key = ? ORDER BY n",
+        (account, key),
+    ).fetchall()
+    mine = [(n, report) for n, to, report in rows if same_recipient(to, recipient)]
+    db.executemany("DELETE FROM parked WHERE n = ?", [(n,) for n, _ in mine])
+    return [_reports.decode(report) for _, report in mine]
+
+
+def _owe(
+    db: sqlite3.Connection,
+    message: int | None,
+    event: Event,
+    correlation_id: str | None = None,
+    reply_to: str | None = None,
+) -> Owed:
+    number = db.execute(
+        "INSERT INTO owed (message, event, correlation_id, reply_to) VALUES (?, ?, ?, ?)",
+        (message, _packer.encode(event), correlation_id, reply_to),
+    ).lastrowid
+    assert number is not None  # noqa: S101  sqlite3 gives it after every INSERT
+    return Owed(number, event, correlation_id, reply_to)
+
+
+def _owed(db: sqlite3.Connection, where: str, value: int) -> list[Owed]:
+    rows = db.execute(f"SELECT n, event, correlation_id, reply_to FROM owed WHERE {where}", (value,))  # noqa: S608
+    return [Owed(n, _events.decode(event), *properties) for n, event, *properties in rows]
+
+
+def _clear(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    db.executemany("DELETE FROM owed WHERE n = ?", [(number,) for number in numbers])
+
+
+def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit: int) -> Expiry:
+    old = db.execute(
+        "SELECT n, waiting, record FROM message WHERE accepted < ? ORDER BY accepted LIMIT ?",
+        (now - keep, limit),
+    ).fetchall()
+    owed = [_give_up(db, n, _records.decode(record), now) for n, waiting, record in old if waiting]
+    db.executemany("DELETE FROM part WHERE message = ?", [(n,) for n, _, _ in old])
+    db.executemany("DELETE FROM message WHERE n = ?", [(n,) for n, _, _ in old])
+    orphans = db.execute(
+        "SELECT n, min(channel), min(recipient), min(report) FROM parked WHERE at < ? GROUP BY n LIMIT ?",
+        (now - park, limit),
+    ).fetchall()
+    owed += [
+        _owe(db, None, orphan(n, channel, to, _reports.decode(report), now))
+        for n, channel, to, report in orphans
+    ]
+    db.executemany("DELETE FROM parked WHERE n = ?", [(n,) for n, *_ in orphans])
+    return Expiry(tuple(owed), len(orphans), limit in {len(old), len(orphans)})
+
+
+def _give_up(db: sqlite3.Connection, message: int, record: Record, now: float) -> Owed:
+    return _owe(db, message, unreceipted(record, now), record.correlation_id, record.reply_to)
+
+
+def _digits(number: str) -> str:
+    return number.lstrip("+")

@@ -1,0 +1,58 @@
+"""Every metric of smsgw, in one table.
+
+`Metrics` makes them in a registry of its own, so that two gateways in one process (and every
+test) count apart. Label children are bound once, where the label becomes known
+(`metrics.submitted.labels("acme")`), never per message.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+COUNTERS = {
+    "taken": ("Deliveries taken from a queue.", ("channel",)),
+    "outcomes": ("Attempts to deliver a message, by what became of them.", ("channel", "outcome")),
+    "events": ("Events published and confirmed.", ("kind",)),
+    "receipts": ("Receipts from message centres, by what became of them.", ("channel", "result")),
+    "redelivered": ("Deliveries that the ledger knew as accepted already: not sent again.", ("channel",)),
+    "dead": ("Messages dead-lettered.", ("reason",)),
+    "throttled": ("Answers that asked us to slow down.", ("channel",)),
+    "late_responses": ("Responses that came after their timeout.", ("channel",)),
+    "malformed": ("PDUs that could not be decoded.", ("channel",)),
+    "binds": ("Attempts to bring a session up, by result.", ("channel", "result")),
+    "storage_errors": ("Failures to write a durable store; the work waits and is tried again.", ("store",)),
+    "errors": ("Exceptions nobody expected, caught at an outermost edge.", ("where",)),
+}
+"""name: (what it counts, labels). Exposed as `smsgw_<name>_total`."""
+
+GAUGES = {
+    "sessions_up": ("Sessions that are bound.", ("channel",)),
+    "in_flight": ("Messages taken and not yet settled.", ("channel",)),
+}
+"""name: (what it shows, labels). Exposed as `smsgw_<name>`."""
+
+
+class Metrics:
+    """The metrics of one gateway."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for name, (text, labels) in COUNTERS.items():
+            setattr(self, name, Counter(f"smsgw_{name}", text, labels, registry=self.registry))
+        for name, (text, labels) in GAUGES.items():
+            setattr(self, name, Gauge(f"smsgw_{name}", text, labels, registry=self.registry))
+
+    taken: Counter
+    outcomes: Counter
+    events: Counter
+    receipts: Counter
+    redelivered: Counter
+    dead: Counter
+    throttled: Counter
+    late_responses: Counter
+    malformed: Counter
+    binds: Counter
+    storage_errors: Counter
+    errors: Counter
+    sessions_up: Gauge
+    in_flight: Gauge

@@ -1,0 +1,241 @@
+"""The ledger, on a real file, with the worker thread replaced by a plain call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, execute
+
+from smsgw.folding import Record, Report
+from smsgw.ledger.base import Claim
+from smsgw.ledger.sqlite import SCHEMA, SqliteLedger, same_recipient
+from smsgw.sqlite import Database
+
+T = TypeVar("T")
+
+
+def at_once(function: Callable[[], T], /) -> Deferred[T]:
+    return execute(function)
+
+
+def result(deferred: Deferred[T]) -> T:
+    """What an already fired Deferred holds; raises what it failed with."""
+    found: list[Any] = []
+    deferred.addBoth(found.append)
+    assert found, "the Deferred has not fired"
+    if hasattr(found[0], "raiseException"):
+        found[0].raiseException()
+    return found[0]  # type: ignore[no-any-return]
+
+
+def ledger_at(path: Path) -> SqliteLedger:
+    ledger = SqliteLedger(Database(path, SCHEMA, synchronous="NORMAL", run_in_thread=at_once))
+    ledger.start()
+    return ledger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
+    made = ledger_at(tmp_path / "ledger.db")
+    yield made
+    result(made.stop())
+
+
+def record(message_id: str = "m1", *, to: str = "+46700000001", parts: int = 1, **fields: Any) -> Record:
+    defaults: dict[str, Any] = {
+        "channel": "acme",
+        "receipt": "final",
+        "attempt": 1,
+        "accepted": 1000.0,
+        "smsc_id": "A1",
+        "meta": {"order": 7},
+        "reply_to": "answers",
+        "correlation_id": "c1",
+    }
+    return Record(id=message_id, to=to, parts=parts, **{**defaults, **fields})
+
+
+def report(state: Any = "delivered", smsc_id: str = "a1", stat: str = "DELIVRD") -> Report:
+    return Report(state=state, smsc_id=smsc_id, stat=stat, err="000")
+
+
+def claim(
+    ledger: SqliteLedger, key: str, word: Report, *, recipient: str = "46700000001", now: float = 1001.0
+) -> Claim:
+    return result(ledger.claim("acme", "acme", [("text", key)], recipient, word, now))
+
+
+def test_an_accepted_message_is_recalled_by_its_id(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(), [("a1", "A1")]))
+    assert result(ledger.recall("m1")) == record()
+    assert result(ledger.recall("m2")) is None
+
+
+def test_a_receipt_after_the_response_owes_the_final_event(ledger: SqliteLedger) -> None:
+    assert list(result(ledger.remember("acme", record(), [("a1", "A1")]))) == []
+    (owed,) = claim(ledger, "a1", report()).owed
+    assert (owed.event.event, owed.event.final, owed.event.id) == ("delivered", True, "m1")
+    assert (owed.event.meta, owed.event.stat, owed.event.err) == ({"order": 7}, "DELIVRD", "000")
+    assert (owed.correlation_id, owed.reply_to) == ("c1", "answers")
+
+
+def test_a_receipt_before_the_response_is_parked_and_matched_later(ledger: SqliteLedger) -> None:
+    assert claim(ledger, "a1", report()) == Claim()
+    (owed,) = result(ledger.remember("acme", record(), [("a1", "A1")]))
+    assert (owed.event.event, owed.event.final) == ("delivered", True)
+    assert not claim(ledger, "a1", report()).owed or claim(ledger, "a1", report()).owed == (owed,)
+
+
+def test_a_parked_receipt_survives_a_restart(tmp_path: Path) -> None:
+    first = ledger_at(tmp_path / "ledger.db")
+    claim(first, "a1", report())
+    result(first.stop())
+    again = ledger_at(tmp_path / "ledger.db")
+    (owed,) = result(again.remember("acme", record(), [("a1", "A1")]))
+    assert owed.event.event == "delivered"
+    result(again.stop())
+
+
+def test_a_repeat_owes_again_until_cleared_and_then_nothing(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(), [("a1", "A1")]))
+    (owed,) = claim(ledger, "a1", report()).owed
+    assert claim(ledger, "a1", report()).owed == (owed,)
+    result(ledger.clear([owed.number]))
+    again = claim(ledger, "a1", report())
+    assert (again.owed, again.codec) == ((), "text")
+
+
+def test_owed_events_outlive_a_crash(tmp_path: Path) -> None:
+    first = ledger_at(tmp_path / "ledger.db")
+    result(first.remember("acme", record(), [("a1", "A1")]))
+    (owed,) = claim(first, "a1", report()).owed
+    again = ledger_at(tmp_path / "ledger.db")  # the first is never closed
+    assert list(result(again.owed(10))) == [owed]
+    result(again.clear([owed.number]))
+    assert list(result(again.owed(10))) == []
+
+
+def test_ids_are_scoped_by_account(ledger: SqliteLedger) -> None:
+    result(ledger.remember("other", record(), [("a1", "A1")]))
+    assert claim(ledger, "a1", report()).codec is None
+
+
+def test_an_id_that_came_round_belongs_to_the_newest(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record("old"), [("a1", "A1")]))
+    result(ledger.remember("acme", record("new"), [("a1", "A1")]))
+    (owed,) = claim(ledger, "a1", report()).owed
+    assert owed.event.id == "new"
+
+
+def test_where_readings_compete_the_recipient_decides(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record("text", to="46700000001"), [("10", "10")]))
+    result(ledger.remember("acme", record("hex", to="46700000002"), [("a", "A")]))
+    found = result(
+        ledger.claim("acme", "acme", [("text", "10"), ("decimal", "a")], "46700000002", report(), 1.0)
+    )
+    assert found.codec == "decimal"
+    assert found.owed[0].event.id == "hex"
+
+
+def test_a_reading_that_only_happens_to_exist_is_not_taken(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(to="46700000001"), [("10", "10")]))
+    competing = [("text", "10"), ("decimal", "a")]
+    assert result(ledger.claim("acme", "acme", competing, "46799999999", report(), 1.0)).codec is None
+    assert result(ledger.claim("acme", "acme", competing[:1], "46799999999", report(), 1.0)).codec == "text"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("46700000001", "46700000001", True),
+        ("46700000001", "0700000001", True),
+        ("46700000001", "46700000002", False),
+        ("46700000001", "", True),
+        ("12345", "345", False),
+    ],
+)
+def test_same_recipient(one: str, other: str, same: bool) -> None:
+    assert same_recipient(one, other) is same
+    assert same_recipient(other, one) is same
+
+
+def test_without_receipts_only_the_acceptance_is_kept(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(receipt="none"), [("a1", "A1")]))
+    assert result(ledger.recall("m1")) is not None
+    assert claim(ledger, "a1", report()).codec is None
+
+
+def test_a_buffered_receipt_is_told_and_leaves_the_message_waiting(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(receipt="all"), [("a1", "A1")]))
+    (owed,) = claim(ledger, "a1", report("buffered", stat="ACCEPTD")).owed
+    assert (owed.event.event, owed.event.final) == ("buffered", False)
+    assert [each.event.event for each in claim(ledger, "a1", report()).owed] == ["delivered"]
+
+
+@given(
+    st.permutations([1, 2, 3]),
+    st.lists(st.sampled_from(["delivered", "undelivered"]), min_size=3, max_size=3),
+)
+@settings(max_examples=40, deadline=None)
+def test_parts_fold_into_one_final_event_and_the_worst_wins(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], states: list[str]
+) -> None:
+    ledger = ledger_at(tmp_path_factory.mktemp("ledger") / "ledger.db")
+    result(ledger.remember("acme", record(parts=3), [(f"a{n}", f"A{n}") for n in (1, 2, 3)]))
+    told = [claim(ledger, f"a{n}", report(state)).owed for n, state in zip(order, states, strict=True)]
+    assert told[:2] == [(), ()]
+    (final,) = told[2]
+    assert final.event.event == ("undelivered" if "undelivered" in states else "delivered")
+    assert final.event.final
+    result(ledger.stop())
+
+
+def test_a_message_whose_receipt_never_comes_ends_unknown(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(accepted=1000.0), [("a1", "A1")]))
+    result(ledger.remember("acme", record("m2", accepted=5000.0), [("b1", "B1")]))
+    expiry = result(ledger.expire(6000.0, keep=3000.0, park=60.0, limit=10))
+    assert [(each.event.id, each.event.event, each.event.error) for each in expiry.owed] == [
+        ("m1", "unknown", "no receipt")
+    ]
+    assert not expiry.more
+    assert result(ledger.recall("m1")) is None
+    assert result(ledger.recall("m2")) is not None
+    assert list(result(ledger.owed(10))) == list(expiry.owed)
+
+
+def test_a_final_message_is_forgotten_without_a_word(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(), [("a1", "A1")]))
+    claim(ledger, "a1", report())
+    assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
+
+
+def test_a_parked_receipt_nobody_claims_becomes_an_orphan_once(ledger: SqliteLedger) -> None:
+    result(
+        ledger.claim(
+            "acme", "acme", [("text", "9"), ("hex", "09")], "46700000001", report(smsc_id="9"), 100.0
+        )
+    )
+    assert result(ledger.expire(120.0, keep=1e6, park=60.0, limit=10)).owed == ()
+    expiry = result(ledger.expire(161.0, keep=1e6, park=60.0, limit=10))
+    assert [each.event.event for each in expiry.owed] == ["orphan"]
+    assert (expiry.orphans, expiry.owed[0].event.smsc_id) == (1, "9")
+    assert result(ledger.expire(200.0, keep=1e6, park=60.0, limit=10)).orphans == 0
+
+
+def test_the_same_receipt_parks_once(ledger: SqliteLedger) -> None:
+    for _ in range(3):
+        claim(ledger, "a1", report(), now=100.0)
+    assert result(ledger.expire(1e6, keep=1e9, park=60.0, limit=10)).orphans == 1
+
+
+def test_expiry_goes_in_bounded_steps(ledger: SqliteLedger) -> None:
+    for n in range(5):
+        result(ledger.remember("acme", record(f"m{n}"), [(f"k{n}", f"K{n}")]))
+    steps = [result(ledger.expire(1e9, keep=1.0, park=1.0, limit=2)) for _ in range(4)]
+    assert [len(step.owed) for step in steps] == [2, 2, 1, 0]
+    assert [step.more for step in steps] == [True, True, False, False]
