@@ -1,0 +1,57 @@
+# Every target sets up what it needs: a virtual environment in .venv, and for the tests some Debian
+# packages. Nothing has to be activated. PYTHON=python3.12 chooses the interpreter.
+
+PYTHON ?=
+export PYTHON
+# RabbitMQ and its like stand in sbin, which the PATH of ordinary users leaves out.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format unit integration clean venv tools packages
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: venv ## the demo: ten messages through a simulated message centre, and their receipts
+	@$(BIN)/smsgw demo --once
+
+# Tests run even where lint complains: one call tells everything, and pytest has the last word.
+test: tools packages ## everything: lint, then the whole test suite
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=$$?; \
+	$(BIN)/python -m pytest || status=$$?; \
+	exit $$status
+
+lint: tools ## ruff, mypy and the import contracts
+	@status=0; \
+	$(BIN)/ruff check --quiet || status=$$?; \
+	$(BIN)/ruff format --check --quiet || { status=$$?; echo "make format would mend the layout"; }; \
+	$(BIN)/mypy || status=$$?; \
+	$(BIN)/lint-imports --no-logo || status=$$?; \
+	exit $$status
+
+format: tools ## lay the code out, and mend what ruff can mend
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+unit: tools ## the tests that start no process
+	@$(BIN)/python -m pytest -m "not integration"
+
+integration: tools packages ## the tests that start twistd, RabbitMQ, simulators
+	@$(BIN)/python -m pytest -m integration
+
+clean: ## remove what was built, .venv too
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@rm -f twisted/plugins/dropin.cache
+
+venv:
+	@scripts/bootstrap run
+
+tools:
+	@scripts/bootstrap dev
+
+packages:
+	@scripts/bootstrap packages
