@@ -19,7 +19,7 @@ from typing import Any, Protocol, get_type_hints
 import msgspec
 
 from smsgw.errors import Misuse, SmsgwError
-from smsgw.smpp.constants import CommandStatus, Tag
+from smsgw.smpp.constants import CommandStatus
 
 MAX_OCTETS = 254
 """Of short_message (3.4, 5.2.22)."""
@@ -160,6 +160,9 @@ class _CStringStep:
         self._final = final
 
     def read(self, frame: bytes, offset: int, values: list[Any]) -> int:
+        if offset < len(frame) and not frame[offset]:  # most strings of most PDUs are empty
+            values.append("")
+            return offset + 1
         end = frame.find(0, offset, offset + self._limit)
         if end < 0:
             end = self._unterminated(frame, offset)
@@ -271,13 +274,13 @@ def c_string(field: str, value: str, kind: CString) -> bytes:
         octets = value.encode("latin-1")
     except (UnicodeEncodeError, AttributeError):
         raise EncodeError(field, "expected a string of characters up to U+00FF") from None
-    if b"\0" in octets:
+    length = len(octets)
+    if length < kind.size and 0 not in octets and not (kind.exact and length not in {0, kind.size - 1}):
+        return octets + b"\0"
+    if 0 in octets:
         raise EncodeError(field, "a NUL within")
-    if len(octets) >= kind.size:
-        raise EncodeError(field, f"{len(octets)} octets; it holds at most {kind.size - 1}")
-    if kind.exact and len(octets) not in {0, kind.size - 1}:
-        raise EncodeError(field, f"{len(octets)} octets; it holds none or {kind.size - 1}")
-    return octets + b"\0"
+    expected = f"{'none or' if kind.exact else 'at most'} {kind.size - 1}"
+    raise EncodeError(field, f"{length} octets; it holds {expected}")
 
 
 def kinds(shape: type[msgspec.Struct]) -> dict[str, Any]:
@@ -315,58 +318,3 @@ def _step(name: str, kind: CString | Octets | Many, *, lenient: bool, final: boo
     if isinstance(kind, Octets):
         return _OctetsStep(name, kind)
     return _ManyStep(name, kind)
-
-
-_TLV_HEADER = Struct(">HH")
-_INTEGERS = {int(tag): tag.most for tag in Tag if tag.kind == "integer"}
-_CSTRINGS = {int(tag): CString(tag.most) for tag in Tag if tag.kind == "cstring"}
-_TAIL = 4
-"""Octets that make a TLV's header; fewer at a PDU's end are stray and ignored."""
-
-
-def read_tlvs(frame: bytes, offset: int) -> tuple[tuple[int, int | str | bytes], ...]:
-    """The TLVs from `offset` to the end of the frame. Raises `FieldFault`."""
-    found: list[tuple[int, int | str | bytes]] = []
-    while len(frame) - offset >= _TAIL:
-        tag, length = _TLV_HEADER.unpack_from(frame, offset)
-        start = offset + _TAIL
-        end = start + length
-        if end > len(frame):
-            problem = f"its length is {length}, the PDU has {len(frame) - start} octets left"
-            raise FieldFault(f"tlv 0x{tag:04X}", offset, problem, CommandStatus.ESME_RINVTLVSTREAM)
-        found.append((tag, _tlv_value(tag, frame[start:end])))
-        offset = end
-    return tuple(found)
-
-
-def _tlv_value(tag: int, octets: bytes) -> int | str | bytes:
-    """By the tag's kind; octets that do not fit it stay as they are."""
-    if tag in _INTEGERS:
-        return int.from_bytes(octets) if len(octets) == _INTEGERS[tag] else octets
-    if tag in _CSTRINGS:
-        text = octets.rstrip(b"\0")
-        return text.decode("latin-1") if len(text) < _CSTRINGS[tag].size and 0 not in text else octets
-    return octets
-
-
-def write_tlvs(tlvs: tuple[tuple[int, int | str | bytes], ...], out: list[bytes]) -> None:
-    """Append the TLVs. Octets go out as they are, whatever the tag's kind. Raises `EncodeError`."""
-    for tag, value in tlvs:
-        octets = value if isinstance(value, bytes) else _tlv_octets(tag, value)
-        try:
-            out.append(_TLV_HEADER.pack(tag, len(octets)))
-        except struct_error:
-            raise EncodeError(f"tlv 0x{tag:04X}", f"tag and length ({len(octets)}) are two octets") from None
-        out.append(octets)
-
-
-def _tlv_octets(tag: int, value: int | str) -> bytes:
-    name = f"tlv 0x{tag:04X}"
-    if isinstance(value, str) and tag in _CSTRINGS:
-        return c_string(name, value, _CSTRINGS[tag])
-    if isinstance(value, int) and tag in _INTEGERS:
-        size = _INTEGERS[tag]
-        if not 0 <= value < 1 << 8 * size:
-            raise EncodeError(name, f"expected an integer of {size} octet(s), found {value}")
-        return value.to_bytes(size)
-    raise EncodeError(name, f"{type(value).__name__} is not what it holds; octets always go")

@@ -1,9 +1,7 @@
-"""The PDUs of SMPP 3.4: one class each, and the two functions `encode` and `decode`.
+"""From PDUs to octets and back: `encode` and `decode`.
 
-A class body is the PDU's field table, as clause 4 of the specification has it: a row is a field's
-name, its kind with the most octets it may take, and its default. `smsgw.smpp.fields` compiles the
-tables; there is no code per PDU. Fields that only count others (sm_length, number_of_dests,
-no_unsuccess) are not attributes: they follow from what they count.
+This is the module to import: it has the classes of `smsgw.smpp.operations`, one per PDU, and the two
+functions that run their tables. What a class has is compiled once into steps (`smsgw.smpp.fields`).
 
 Reading is lenient where real message centres need it: a response with an error status may lack its
 body or have a broken one, a last C-Octet String may lack its NUL, a tail of fewer than four octets is
@@ -16,46 +14,30 @@ from __future__ import annotations
 
 from struct import Struct
 from struct import error as struct_error
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Any
 
 import msgspec
 
 from smsgw.errors import Misuse, PeerError
-from smsgw.smpp.constants import RESPONSE_BIT, CommandId, CommandStatus, command_name
-from smsgw.smpp.fields import (
-    MAX_OCTETS,
-    CString,
-    EncodeError,
-    FieldFault,
-    Integer,
-    Many,
-    Octets,
-    Step,
-    plan,
-    read_tlvs,
-    write_tlvs,
+from smsgw.smpp.constants import RESPONSE_BIT, CommandStatus, command_name
+from smsgw.smpp.fields import EncodeError as EncodeError  # noqa: PLC0414  callers catch it
+from smsgw.smpp.fields import FieldFault, Step, plan
+from smsgw.smpp.operations import *  # noqa: F403  one name for whoever needs a PDU
+from smsgw.smpp.operations import (
+    PDUS,
+    RESPONSE_OF,
+    BindReceiverResp,
+    BindTransceiverResp,
+    BindTransmitterResp,
+    GenericNack,
+    Pdu,
+    SubmitSmResp,
+    UnknownPdu,
 )
-
-__all__ = ["HEADER", "EncodeError", "Pdu", "PduError", "decode", "encode", "refusal", "response_to"]
+from smsgw.smpp.tlv import read_tlvs, write_tlvs
 
 HEADER = Struct(">IIII")
 """command_length, command_id, command_status, sequence_number (3.4, 3.2)."""
-
-Tlvs: TypeAlias = tuple[tuple[int, int | str | bytes], ...]
-
-U8 = Annotated[int, Integer(1)]
-U32 = Annotated[int, Integer(4)]
-ServiceType = Annotated[str, CString(6)]
-Password = Annotated[str, CString(9)]
-SystemType = Annotated[str, CString(13)]
-SystemId = Annotated[str, CString(16)]
-Time = Annotated[str, CString(17, exact=True)]
-Address = Annotated[str, CString(21)]
-ListName = Annotated[str, CString(21)]
-AddressRange = Annotated[str, CString(41)]
-LongAddress = Annotated[str, CString(65)]
-MessageId = Annotated[str, CString(65)]
-ShortMessage = Annotated[bytes, Octets(MAX_OCTETS)]
 
 
 class PduError(PeerError):
@@ -87,350 +69,23 @@ class PduError(PeerError):
         self.fatal = fatal
 
 
-class Pdu(msgspec.Struct, frozen=True, kw_only=True):
-    """What every PDU has. `tlvs` are pairs of tag and value, in the order of the wire."""
+class _Form(msgspec.Struct, frozen=True):
+    """What `encode` and `decode` need of a class, looked up once per PDU."""
 
-    command_id: ClassVar[int]
-    sequence_number: int = 0
-    command_status: int = 0
-    tlvs: Tlvs = ()
+    shape: type[Pdu]
+    command_id: int
+    steps: tuple[Step, ...]
+    bodyless: bool
 
-    def tlv(self, tag: int) -> int | str | bytes | None:
-        """The first value of a tag."""
-        for found, value in self.tlvs:
-            if found == tag:
-                return value
-        return None
 
-    @property
-    def is_response(self) -> bool:
-        return self.command_id >= RESPONSE_BIT
-
-
-class UnknownPdu(Pdu, frozen=True, kw_only=True):
-    """A PDU whose command_id is in no table here; `body` is all that follows the header."""
-
-    command_id: int  # type: ignore[misc]  # the one class whose id is data
-    body: bytes = b""
-
-
-class _Bind(Pdu, frozen=True):
-    system_id: SystemId = ""
-    password: Password = ""
-    system_type: SystemType = ""
-    interface_version: U8 = 0x34
-    addr_ton: U8 = 0
-    addr_npi: U8 = 0
-    address_range: AddressRange = ""
-
-
-class BindTransmitter(_Bind, frozen=True):
-    """3.4, 4.1.1."""
-
-    command_id = CommandId.BIND_TRANSMITTER
-
-
-class BindReceiver(_Bind, frozen=True):
-    """3.4, 4.1.3."""
-
-    command_id = CommandId.BIND_RECEIVER
-
-
-class BindTransceiver(_Bind, frozen=True):
-    """3.4, 4.1.5."""
-
-    command_id = CommandId.BIND_TRANSCEIVER
-
-
-class _BindResp(Pdu, frozen=True):
-    system_id: SystemId = ""
-
-
-class BindTransmitterResp(_BindResp, frozen=True):
-    """3.4, 4.1.2. No body with an error status."""
-
-    command_id = CommandId.BIND_TRANSMITTER_RESP
-
-
-class BindReceiverResp(_BindResp, frozen=True):
-    """3.4, 4.1.4. No body with an error status."""
-
-    command_id = CommandId.BIND_RECEIVER_RESP
-
-
-class BindTransceiverResp(_BindResp, frozen=True):
-    """3.4, 4.1.6. No body with an error status."""
-
-    command_id = CommandId.BIND_TRANSCEIVER_RESP
-
-
-class Outbind(Pdu, frozen=True):
-    """3.4, 4.1.7. It has no response."""
-
-    command_id = CommandId.OUTBIND
-    system_id: SystemId = ""
-    password: Password = ""
-
-
-class Unbind(Pdu, frozen=True):
-    """3.4, 4.2.1."""
-
-    command_id = CommandId.UNBIND
-
-
-class UnbindResp(Pdu, frozen=True):
-    """3.4, 4.2.2."""
-
-    command_id = CommandId.UNBIND_RESP
-
-
-class GenericNack(Pdu, frozen=True):
-    """3.4, 4.3.1. A response to what could not be understood."""
-
-    command_id = CommandId.GENERIC_NACK
-
-
-class _ShortMessage(Pdu, frozen=True):
-    """submit_sm and deliver_sm are one table. sm_length follows from short_message."""
-
-    service_type: ServiceType = ""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: Address = ""
-    dest_addr_ton: U8 = 0
-    dest_addr_npi: U8 = 0
-    destination_addr: Address = ""
-    esm_class: U8 = 0
-    protocol_id: U8 = 0
-    priority_flag: U8 = 0
-    schedule_delivery_time: Time = ""
-    validity_period: Time = ""
-    registered_delivery: U8 = 0
-    replace_if_present_flag: U8 = 0
-    data_coding: U8 = 0
-    sm_default_msg_id: U8 = 0
-    short_message: ShortMessage = b""
-
-
-class SubmitSm(_ShortMessage, frozen=True):
-    """3.4, 4.4.1."""
-
-    command_id = CommandId.SUBMIT_SM
-
-
-class DeliverSm(_ShortMessage, frozen=True):
-    """3.4, 4.6.1."""
-
-    command_id = CommandId.DELIVER_SM
-
-
-class _MessageIdResp(Pdu, frozen=True):
-    message_id: MessageId = ""
-
-
-class SubmitSmResp(_MessageIdResp, frozen=True):
-    """3.4, 4.4.2. No body with an error status."""
-
-    command_id = CommandId.SUBMIT_SM_RESP
-
-
-class DeliverSmResp(_MessageIdResp, frozen=True):
-    """3.4, 4.6.2. `message_id` is unused and empty."""
-
-    command_id = CommandId.DELIVER_SM_RESP
-
-
-class SmeAddress(msgspec.Struct, frozen=True):
-    """A destination of submit_multi (3.4, 4.5.1.1; dest_flag 1)."""
-
-    dest_addr_ton: U8 = 0
-    dest_addr_npi: U8 = 0
-    destination_addr: Address = ""
-
-
-class DistributionList(msgspec.Struct, frozen=True):
-    """A destination of submit_multi (3.4, 4.5.1.2; dest_flag 2)."""
-
-    dl_name: ListName = ""
-
-
-class UnsuccessSme(msgspec.Struct, frozen=True):
-    """A destination that submit_multi did not reach, and why (3.4, 4.5.2.1)."""
-
-    dest_addr_ton: U8 = 0
-    dest_addr_npi: U8 = 0
-    destination_addr: Address = ""
-    error_status_code: U32 = 0
-
-
-Destination: TypeAlias = SmeAddress | DistributionList
-
-
-class SubmitMulti(Pdu, frozen=True):
-    """3.4, 4.5.1. number_of_dests and sm_length follow from what they count."""
-
-    command_id = CommandId.SUBMIT_MULTI
-    service_type: ServiceType = ""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: Address = ""
-    dest_address: Annotated[tuple[Destination, ...], Many((SmeAddress, DistributionList))] = ()
-    esm_class: U8 = 0
-    protocol_id: U8 = 0
-    priority_flag: U8 = 0
-    schedule_delivery_time: Time = ""
-    validity_period: Time = ""
-    registered_delivery: U8 = 0
-    replace_if_present_flag: U8 = 0
-    data_coding: U8 = 0
-    sm_default_msg_id: U8 = 0
-    short_message: ShortMessage = b""
-
-
-class SubmitMultiResp(Pdu, frozen=True):
-    """3.4, 4.5.2. no_unsuccess follows from unsuccess_sme."""
-
-    command_id = CommandId.SUBMIT_MULTI_RESP
-    message_id: MessageId = ""
-    unsuccess_sme: Annotated[tuple[UnsuccessSme, ...], Many((UnsuccessSme,))] = ()
-
-
-class DataSm(Pdu, frozen=True):
-    """3.4, 4.7.1. The message is in the TLV message_payload."""
-
-    command_id = CommandId.DATA_SM
-    service_type: ServiceType = ""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: LongAddress = ""
-    dest_addr_ton: U8 = 0
-    dest_addr_npi: U8 = 0
-    destination_addr: LongAddress = ""
-    esm_class: U8 = 0
-    registered_delivery: U8 = 0
-    data_coding: U8 = 0
-
-
-class DataSmResp(_MessageIdResp, frozen=True):
-    """3.4, 4.7.2."""
-
-    command_id = CommandId.DATA_SM_RESP
-
-
-class QuerySm(Pdu, frozen=True):
-    """3.4, 4.8.1."""
-
-    command_id = CommandId.QUERY_SM
-    message_id: MessageId = ""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: Address = ""
-
-
-class QuerySmResp(Pdu, frozen=True):
-    """3.4, 4.8.2."""
-
-    command_id = CommandId.QUERY_SM_RESP
-    message_id: MessageId = ""
-    final_date: Time = ""
-    message_state: U8 = 0
-    error_code: U8 = 0
-
-
-class CancelSm(Pdu, frozen=True):
-    """3.4, 4.9.1."""
-
-    command_id = CommandId.CANCEL_SM
-    service_type: ServiceType = ""
-    message_id: MessageId = ""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: Address = ""
-    dest_addr_ton: U8 = 0
-    dest_addr_npi: U8 = 0
-    destination_addr: Address = ""
-
-
-class CancelSmResp(Pdu, frozen=True):
-    """3.4, 4.9.2."""
-
-    command_id = CommandId.CANCEL_SM_RESP
-
-
-class ReplaceSm(Pdu, frozen=True):
-    """3.4, 4.10.1. sm_length follows from short_message."""
-
-    command_id = CommandId.REPLACE_SM
-    message_id: MessageId = ""
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: Address = ""
-    schedule_delivery_time: Time = ""
-    validity_period: Time = ""
-    registered_delivery: U8 = 0
-    sm_default_msg_id: U8 = 0
-    short_message: ShortMessage = b""
-
-
-class ReplaceSmResp(Pdu, frozen=True):
-    """3.4, 4.10.2."""
-
-    command_id = CommandId.REPLACE_SM_RESP
-
-
-class EnquireLink(Pdu, frozen=True):
-    """3.4, 4.11.1."""
-
-    command_id = CommandId.ENQUIRE_LINK
-
-
-class EnquireLinkResp(Pdu, frozen=True):
-    """3.4, 4.11.2."""
-
-    command_id = CommandId.ENQUIRE_LINK_RESP
-
-
-class AlertNotification(Pdu, frozen=True):
-    """3.4, 4.12.1. It has no response."""
-
-    command_id = CommandId.ALERT_NOTIFICATION
-    source_addr_ton: U8 = 0
-    source_addr_npi: U8 = 0
-    source_addr: LongAddress = ""
-    esme_addr_ton: U8 = 0
-    esme_addr_npi: U8 = 0
-    esme_addr: LongAddress = ""
-
-
-RESPONSE_OF: dict[type[Pdu], type[Pdu]] = {
-    BindTransmitter: BindTransmitterResp,
-    BindReceiver: BindReceiverResp,
-    BindTransceiver: BindTransceiverResp,
-    Unbind: UnbindResp,
-    SubmitSm: SubmitSmResp,
-    SubmitMulti: SubmitMultiResp,
-    DeliverSm: DeliverSmResp,
-    DataSm: DataSmResp,
-    QuerySm: QuerySmResp,
-    CancelSm: CancelSmResp,
-    ReplaceSm: ReplaceSmResp,
-    EnquireLink: EnquireLinkResp,
-}
-"""Each request that is answered, with what answers it."""
-
-_ALL: tuple[type[Pdu], ...] = (*RESPONSE_OF, *RESPONSE_OF.values(), Outbind, AlertNotification, GenericNack)
-
-PDUS: dict[int, type[Pdu]] = {int(shape.command_id): shape for shape in _ALL}
-"""Every class by its command_id."""
-
-_PLANS: dict[type[Pdu], tuple[Step, ...]] = {
-    shape: plan(shape, lenient=command_id >= RESPONSE_BIT) for command_id, shape in PDUS.items()
-}
-
-_BODYLESS: frozenset[type[Pdu]] = frozenset(
-    (BindTransmitterResp, BindReceiverResp, BindTransceiverResp, SubmitSmResp)
-)
+_BODYLESS = (BindTransmitterResp, BindReceiverResp, BindTransceiverResp, SubmitSmResp)
 """Written without a body when there is nothing to say but an error status (3.4, 4.1.2 and 4.4.2)."""
+
+_FORM_OF_ID = {
+    command_id: _Form(shape, command_id, plan(shape, lenient=command_id >= RESPONSE_BIT), shape in _BODYLESS)
+    for command_id, shape in PDUS.items()
+}
+_FORM_OF = {form.shape: form for form in _FORM_OF_ID.values()}
 
 
 def encode(pdu: Pdu, sequence_number: int | None = None) -> bytes:
@@ -440,25 +95,39 @@ def encode(pdu: Pdu, sequence_number: int | None = None) -> bytes:
         EncodeError: names the field that can't be written.
     """
     out: list[bytes] = []
-    if isinstance(pdu, UnknownPdu):
-        out.append(pdu.body)
-    elif not (pdu.command_status and type(pdu) in _BODYLESS and _is_bare(pdu)):
-        for step in _PLANS[type(pdu)]:
+    form = _FORM_OF.get(type(pdu))
+    if form is None:
+        out.append(_unknown_body(pdu))
+    elif not (form.bodyless and pdu.command_status and _is_bare(pdu)):
+        for step in form.steps:
             step.write(pdu, out)
     if pdu.tlvs:
         write_tlvs(pdu.tlvs, out)
     body = b"".join(out)
+    command_id = form.command_id if form else pdu.command_id
     number = pdu.sequence_number if sequence_number is None else sequence_number
     try:
-        return HEADER.pack(HEADER.size + len(body), pdu.command_id, pdu.command_status, number) + body
+        return HEADER.pack(HEADER.size + len(body), command_id, pdu.command_status, number) + body
     except struct_error:
-        raise EncodeError("header", f"{number} or {pdu.command_status} is no integer of 4 octets") from None
+        raise _header_misfit(command_id, pdu.command_status, number) from None
+
+
+def _unknown_body(pdu: Pdu) -> bytes:
+    if not isinstance(pdu, UnknownPdu):
+        raise EncodeError("command_id", f"{type(pdu).__name__} has none")
+    return pdu.body
 
 
 def _is_bare(pdu: Pdu) -> bool:
-    return not (
-        pdu.tlvs or any(getattr(pdu, name) for name in ("system_id", "message_id") if hasattr(pdu, name))
-    )
+    return pdu == type(pdu)(sequence_number=pdu.sequence_number, command_status=pdu.command_status)
+
+
+def _header_misfit(command_id: int, command_status: int, sequence_number: int) -> EncodeError:
+    named = {"command_id": command_id, "command_status": command_status, "sequence_number": sequence_number}
+    for name, value in named.items():
+        if not isinstance(value, int) or not 0 <= value < 1 << 32:
+            return EncodeError(name, f"expected an integer of 4 octets, found {value!r}")
+    raise AssertionError("struct said that a value does not fit")
 
 
 def decode(frame: bytes) -> Pdu:
@@ -471,30 +140,28 @@ def decode(frame: bytes) -> Pdu:
         raise PduError("command_length", 0, f"{len(frame)} octets are no header", fatal=True)
     length, command_id, status, number = HEADER.unpack_from(frame)
     if length != len(frame):
-        problem = f"it says {length}, there are {len(frame)} octets"
-        raise PduError(
-            "command_length", 0, problem, command_id=command_id, sequence_number=number, fatal=True
-        )
-    shape = PDUS.get(command_id)
-    if shape is None:
+        raise _lying(length, frame, command_id, number)
+    form = _FORM_OF_ID.get(command_id)
+    if form is None:
         body = frame[HEADER.size :]
         return UnknownPdu(command_id=command_id, sequence_number=number, command_status=status, body=body)
+    values: list[Any] = []
+    offset = HEADER.size
     try:
-        values, tlvs = _read_body(shape, frame)
+        for step in form.steps:
+            offset = step.read(frame, offset, values)
+        tlvs = read_tlvs(frame, offset) if offset < length else ()
     except FieldFault as fault:
         if status and command_id >= RESPONSE_BIT:
             # the status is the message; what an SMSC puts behind it is worth nothing
-            return shape(sequence_number=number, command_status=status)
+            return form.shape(sequence_number=number, command_status=status)
         raise _pdu_error(fault, command_id, number) from None
-    return shape(*values, sequence_number=number, command_status=status, tlvs=tlvs)
+    return form.shape(*values, sequence_number=number, command_status=status, tlvs=tlvs)
 
 
-def _read_body(shape: type[Pdu], frame: bytes) -> tuple[list[Any], Tlvs]:
-    values: list[Any] = []
-    offset = HEADER.size
-    for step in _PLANS[shape]:
-        offset = step.read(frame, offset, values)
-    return values, read_tlvs(frame, offset) if len(frame) > offset else ()
+def _lying(length: int, frame: bytes, command_id: int, number: int) -> PduError:
+    problem = f"it says {length}, there are {len(frame)} octets"
+    return PduError("command_length", 0, problem, command_id=command_id, sequence_number=number, fatal=True)
 
 
 def _pdu_error(fault: FieldFault, command_id: int, number: int) -> PduError:
