@@ -6,6 +6,9 @@ takes fewer parts than UCS-2; else UCS-2. What can't be done is a value, `Imposs
 exception, and names a position, never the text.
 
 `decode` is the reverse. It never raises: octets come from anywhere.
+
+The capacity of a part is 140 octets on the air (3GPP TS 23.040, clause 9.2.3.24), packed septets
+counted as what they are there, whatever form they have on the way to the SMSC.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ import msgspec
 from smsgw.errors import Misuse
 from smsgw.sms import packing, udh
 from smsgw.sms.alphabets import DEFAULT, REPLACEMENT, Alphabet, alphabet
-from smsgw.sms.cutting import cut
-from smsgw.sms.shift_tables import LOCKING, SINGLE
+from smsgw.sms.cutting import cut_octets, cut_text
+from smsgw.sms.shift_tables import LANGUAGES, LOCKING, SINGLE
 from smsgw.sms.udh import MAX_OCTETS, Element
 
 Encoding: TypeAlias = Literal["gsm7", "ucs2", "latin1", "binary"]
@@ -47,8 +50,8 @@ class Coding(msgspec.Struct, frozen=True, kw_only=True):
     """How a text is coded and cut.
 
     `pieces` are the payloads of the parts, as they go into short_message after the header:
-    septets one per octet, UTF-16BE, Latin-1. `units` counts septets, UTF-16 code units or octets of
-    the whole text. `elements` are in every part's header, concatenation not among them.
+    septets one per octet, UTF-16BE, Latin-1. `units` counts the septets, UTF-16 code units or
+    octets of the whole text. `elements` are in every part's header, concatenation not among them.
     """
 
     encoding: Encoding
@@ -62,6 +65,7 @@ class Coding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def parts(self) -> int:
+        """How many short messages the text takes on the air."""
         return len(self.pieces)
 
     def __repr__(self) -> str:
@@ -73,6 +77,13 @@ class Decoded(msgspec.Struct, frozen=True):
 
     text: str
     problem: str | None = None
+
+
+class _Request(msgspec.Struct, frozen=True):
+    text: str
+    form: Form
+    elements: tuple[Element, ...]
+    max_parts: int
 
 
 def capacity(encoding: Encoding, header: int) -> int:
@@ -111,25 +122,21 @@ def choose(
     Raises:
         Misuse: `binary` is no encoding for text.
     """
+    request = _Request(text, form, elements, max_parts)
     if wanted == "binary":
         raise Misuse("binary is no encoding for text")
-    request = _Request(text, form, elements, max_parts)
-    if wanted in ("auto", "gsm7"):
-        found = _gsm7(request, default_alphabet)
-        if isinstance(found, Coding) or found.position is None:
-            return found
-        national = _national(request, languages) if default_alphabet.startswith("gsm7") else None
-        if wanted == "gsm7":
-            return national or found
-        return _cheaper(national, _ucs2(request, f"character {found.position + 1} is not in GSM 7-bit"))
-    return _ucs2(request, "asked for") if wanted == "ucs2" else _latin1(request, "asked for")
-
-
-class _Request(msgspec.Struct, frozen=True):
-    text: str
-    form: Form
-    elements: tuple[Element, ...]
-    max_parts: int
+    if wanted == "ucs2":
+        return _ucs2(request, "asked for")
+    if wanted == "latin1":
+        return _latin1(request, "asked for")
+    packs = default_alphabet.startswith("gsm7")
+    found = _gsm7(request) if packs else _converted(request, default_alphabet)
+    if isinstance(found, Coding) or found.position is None:
+        return found
+    national = _national(request, languages) if packs else None
+    if wanted == "gsm7":
+        return national or found
+    return _cheaper(national, _ucs2(request, found.problem))
 
 
 def _cheaper(national: Coding | None, ucs2: Coding | Impossible) -> Coding | Impossible:
@@ -138,54 +145,67 @@ def _cheaper(national: Coding | None, ucs2: Coding | Impossible) -> Coding | Imp
     return national
 
 
-def _gsm7(request: _Request, default_alphabet: DefaultAlphabet) -> Coding | Impossible:
+def _gsm7(request: _Request) -> Coding | Impossible:
     try:
         septets = DEFAULT.encode(request.text)
-        if not default_alphabet.startswith("gsm7"):
-            return _converted(request, len(septets), default_alphabet)
     except UnicodeEncodeError as error:
-        return Impossible(f"character {error.start + 1} is not in GSM 7-bit", error.start)
-    return _coded(request, "gsm7", septets, DEFAULT.encode, "every character is in GSM 7-bit")
-
-
-def _converted(request: _Request, septets: int, charset: str) -> Coding | Impossible:
-    """Text that the SMSC converts: counted in septets, sent in its own character set."""
-    wire = request.text.encode(charset)
-    coding = _coded(
-        request, "gsm7", DEFAULT.encode(request.text), DEFAULT.encode, f"GSM 7-bit, sent as {charset}"
+        return _inexpressible(error, "not in GSM 7-bit")
+    return _coded(
+        request,
+        "gsm7",
+        septets,
+        lambda room: DEFAULT.cut(request.text, septets, room),
+        "every character is in GSM 7-bit",
     )
+
+
+def _converted(request: _Request, charset: str) -> Coding | Impossible:
+    """Text that the SMSC converts: counted and cut in septets, sent in its own character set."""
+    try:
+        request.text.encode(charset)
+    except UnicodeEncodeError as error:
+        return _inexpressible(error, f"not in {charset}")
+    coding = _gsm7(request)
     if isinstance(coding, Impossible):
         return coding
-    pieces = (
-        [wire] if coding.parts == 1 else [DEFAULT.decode(piece).encode(charset) for piece in coding.pieces]
-    )
-    return msgspec.structs.replace(coding, pieces=tuple(pieces), units=septets)
+    pieces = tuple(DEFAULT.decode(piece).encode(charset) for piece in coding.pieces)
+    return msgspec.structs.replace(coding, pieces=pieces)
 
 
 def _ucs2(request: _Request, why: str) -> Coding | Impossible:
+    text = request.text
     try:
-        return _coded(request, "ucs2", _utf16(request.text), _utf16, why)
+        octets = text.encode("utf-16-be")
     except UnicodeEncodeError as error:
-        return Impossible(f"character {error.start + 1} is half of a surrogate pair", error.start)
+        return _inexpressible(error, "half of a surrogate pair")
+    return _coded(
+        request,
+        "ucs2",
+        octets,
+        lambda room: [piece.encode("utf-16-be") for piece in cut_text(text, room, _code_units)],
+        why,
+    )
+
+
+def _code_units(text: str) -> int:
+    return len(text.encode("utf-16-be")) // 2
 
 
 def _latin1(request: _Request, why: str) -> Coding | Impossible:
     try:
-        return _coded(request, "latin1", _iso8859(request.text), _iso8859, why)
+        octets = request.text.encode("latin-1")
     except UnicodeEncodeError as error:
-        return Impossible(f"character {error.start + 1} is not in Latin-1", error.start)
+        return _inexpressible(error, "not in Latin-1")
+    return _coded(request, "latin1", octets, lambda room: cut_octets(octets, room), why)
 
 
-def _utf16(text: str) -> bytes:
-    return text.encode("utf-16-be")
-
-
-def _iso8859(text: str) -> bytes:
-    return text.encode("latin-1")
+def _inexpressible(error: UnicodeEncodeError, what: str) -> Impossible:
+    """Says where, for a person who counts from 1; never which character it is."""
+    return Impossible(f"character {error.start + 1} is {what}", error.start)
 
 
 def _national(request: _Request, languages: Collection[int]) -> Coding | None:
-    """The fewest parts, then octets, that the languages' tables allow; None if none expresses the text."""
+    """The fewest parts, then octets, that the languages' tables allow; None if none has the text."""
     best: Coding | None = None
     for tables in _pairs(languages):
         found = _with_tables(request, tables)
@@ -195,7 +215,7 @@ def _national(request: _Request, languages: Collection[int]) -> Coding | None:
 
 
 def _pairs(languages: Collection[int]) -> Iterator[Alphabet]:
-    """Single shift alone first: who lacks the table still reads every other character."""
+    """Single shift alone first: a phone that lacks the table still shows every other character."""
     allowed = sorted(set(languages))
     locking = [0, *(language for language in allowed if language in LOCKING and language)]
     single = [0, *(language for language in allowed if language in SINGLE and language)]
@@ -203,18 +223,23 @@ def _pairs(languages: Collection[int]) -> Iterator[Alphabet]:
 
 
 def _cost(coding: Coding) -> tuple[int, int]:
-    return coding.parts, coding.units + coding.parts * udh.size(coding.elements)
+    """Parts, then bits on the air."""
+    return coding.parts, 7 * coding.units + 8 * coding.parts * udh.size(coding.elements)
 
 
 def _with_tables(request: _Request, tables: Alphabet) -> Coding | None:
-    shifts = _shift_elements(tables)
-    widened = msgspec.structs.replace(request, elements=(*request.elements, *shifts))
+    """None, too, for a long text whose parts have no header of ours to name the tables in."""
     try:
-        found = _coded(
-            widened, "gsm7", tables.encode(request.text), tables.encode, "a national language's tables"
-        )
+        septets = tables.encode(request.text)
     except UnicodeEncodeError:
         return None
+    found = _coded(
+        msgspec.structs.replace(request, elements=(*request.elements, *_shift_elements(tables))),
+        "gsm7",
+        septets,
+        lambda room: tables.cut(request.text, septets, room),
+        _naming(tables),
+    )
     if isinstance(found, Impossible) or (found.parts > 1 and request.form in ("sar", "payload")):
         return None
     return msgspec.structs.replace(found, locking=tables.locking, single=tables.single)
@@ -226,12 +251,22 @@ def _shift_elements(tables: Alphabet) -> tuple[Element, ...]:
     return (*locking, *single)
 
 
+def _naming(tables: Alphabet) -> str:
+    names = {identifier: name for name, identifier in LANGUAGES.items()}
+    used = {"locking shift": tables.locking, "single shift": tables.single}
+    told = [f"{names[language]} {kind}" for kind, language in used.items() if language]
+    return f"every character is in GSM 7-bit with {' and '.join(told)}"
+
+
 def _coded(
-    request: _Request, encoding: Encoding, octets: bytes, encode: Callable[[str], bytes], why: str
+    request: _Request,
+    encoding: Encoding,
+    octets: bytes,
+    cut: Callable[[int], list[bytes]],
+    why: str,
 ) -> Coding | Impossible:
-    """The coding of a text that is already encoded; cut only if it does not fit one part."""
-    width = 2 if encoding == "ucs2" else 1
-    units = len(octets) // width
+    """A text that is already encoded; it is cut, into pieces of so many units, only if it must be."""
+    units = len(octets) // 2 if encoding == "ucs2" else len(octets)
     elements = request.elements
     if units <= capacity(encoding, udh.size(elements)):
         return Coding(
@@ -241,17 +276,13 @@ def _coded(
     if room < 2:
         return Impossible("the user data header leaves no room for text")
     most = min(request.max_parts, MAX_PARTS)
-    if units > most * room:
-        return _too_long(-(-units // room), most)
-    pieces = cut(request.text, room, lambda piece: len(encode(piece)) // width)
-    if len(pieces) > most:
-        return _too_long(len(pieces), most)
-    coded = tuple(encode(piece) for piece in pieces)
-    return Coding(encoding=encoding, pieces=coded, units=units, why=why, form=request.form, elements=elements)
-
-
-def _too_long(parts: int, most: int) -> Impossible:
-    return Impossible(f"the text takes {parts} parts; at most {most} are allowed")
+    least = -(-units // room)
+    pieces = tuple(cut(room)) if least <= most else ()
+    if not 0 < len(pieces) <= most:
+        return Impossible(f"the text takes {max(len(pieces), least)} parts; at most {most} are allowed")
+    return Coding(
+        encoding=encoding, pieces=pieces, units=units, why=why, form=request.form, elements=elements
+    )
 
 
 def decode(octets: bytes, charset: Charset, *, locking: int = 0, single: int = 0, header: int = 0) -> Decoded:
@@ -270,7 +301,7 @@ def decode(octets: bytes, charset: Charset, *, locking: int = 0, single: int = 0
         return _strictly(octets, "ascii", "not ASCII")
     septets = packing.unpack_text(octets, packing.fill_bits(header)) if charset == "gsm7-packed" else octets
     text = alphabet(locking, single).decode(septets)
-    return Decoded(text, "an octet above 0x7F is no septet" if REPLACEMENT in text else None)
+    return Decoded(text, "a code without a character in GSM 7-bit" if REPLACEMENT in text else None)
 
 
 def _strictly(octets: bytes, codec: str, problem: str) -> Decoded:
