@@ -94,12 +94,14 @@ def capacity(encoding: Encoding, header: int) -> int:
     return room // 2 if encoding == "ucs2" else room
 
 
-def room_in_part(encoding: Encoding, form: Form, elements: tuple[Element, ...]) -> int:
-    """The units of one part among several.
+def header_size(form: Form | None, elements: tuple[Element, ...]) -> int:
+    """Octets of the header of one part among several; `form` None for a part that is alone.
 
     With SAR TLVs or message_payload the SMSC makes the header; its references may have 16 bits.
     """
-    return capacity(encoding, udh.size((_NARROW if form == "udh" else _WIDE, *elements)))
+    if form is None:
+        return udh.size(elements)
+    return udh.size((_NARROW if form == "udh" else _WIDE, *elements))
 
 
 def choose(
@@ -268,11 +270,11 @@ def _coded(
     """A text that is already encoded; it is cut, into pieces of so many units, only if it must be."""
     units = len(octets) // 2 if encoding == "ucs2" else len(octets)
     elements = request.elements
-    if units <= capacity(encoding, udh.size(elements)):
+    if units <= capacity(encoding, header_size(None, elements)):
         return Coding(
             encoding=encoding, pieces=(octets,), units=units, why=why, form=request.form, elements=elements
         )
-    room = room_in_part(encoding, request.form, elements)
+    room = capacity(encoding, header_size(request.form, elements))
     if room < 2:
         return Impossible("the user data header leaves no room for text")
     most = min(request.max_parts, MAX_PARTS)

@@ -24,7 +24,7 @@ from smsgw.sms.coding import (
     Form,
     Impossible,
     capacity,
-    room_in_part,
+    header_size,
 )
 
 
@@ -79,7 +79,7 @@ def split_data(
         return (Part(payload=data, encoding="binary", udh=header),)
     if udh.concatenation(parsed.elements) is not None:
         return Impossible(f"one part of {len(header) + len(data)} octets; at most {udh.MAX_OCTETS} fit")
-    room = room_in_part("binary", form, parsed.elements)
+    room = capacity("binary", header_size(form, parsed.elements))
     if room < 1:
         return Impossible("the user data header leaves no room for data")
     pieces = tuple(data[start : start + room] for start in range(0, len(data), room))
