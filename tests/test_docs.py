@@ -13,7 +13,7 @@ import pytest
 from smsgw import message
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tap/*.md")])
 CONFIGURATIONS = sorted(ROOT.glob("tap/*.toml"))
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
