@@ -1,0 +1,187 @@
+"""Delivery receipts: what a message centre says later about a message (3.4, 2.11 and appendix B).
+
+A receipt is a deliver_sm or data_sm that esm_class or a TLV marks as one, or, unmarked, one that
+reads like one. TLVs say it in a fixed form; the text, `id:... sub:... stat:DELIVRD err:... text:...`,
+is only a custom, and every SMSC has its own. So the text is scanned for fields wherever they stand;
+nothing in it is required, nothing after `text:` is a field, and reading it never raises.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from smsgw.smpp.constants import EsmClass, MessageState, Tag
+from smsgw.smpp.dialect import Dialect, ReceiptState
+from smsgw.smpp.operations import DataSm, DeliverSm, Pdu
+
+Mark: TypeAlias = Literal["esm_class", "tlv", "pattern"]
+
+LONGEST = 255
+"""Characters kept of a field; ids have at most 65."""
+
+STATES: dict[str, ReceiptState] = {
+    "DELIVRD": "delivered",
+    "DELIVERED": "delivered",
+    "DELIVERD": "delivered",
+    "READ": "delivered",
+    "UNDELIV": "undelivered",
+    "UNDELIVERED": "undelivered",
+    "UNDELIVERABLE": "undelivered",
+    "EXPIRED": "undelivered",
+    "DELETED": "undelivered",
+    "REJECTD": "undelivered",
+    "REJECTED": "undelivered",
+    "FAILED": "undelivered",
+    "UNKNOWN": "undelivered",
+    "SKIPPED": "undelivered",
+    "ENROUTE": "buffered",
+    "ACCEPTD": "buffered",
+    "ACCEPTED": "buffered",
+    "BUFFERED": "buffered",
+    "BUFFERD": "buffered",
+    "BUFFRED": "buffered",
+    "SCHEDULED": "buffered",
+}
+"""What `stat` means, appendix B and what is seen; a word in no table is not known to be final."""
+
+STAT_OF: dict[int, str] = {
+    MessageState.SCHEDULED: "SCHEDULED",
+    MessageState.ENROUTE: "ENROUTE",
+    MessageState.DELIVERED: "DELIVRD",
+    MessageState.EXPIRED: "EXPIRED",
+    MessageState.DELETED: "DELETED",
+    MessageState.UNDELIVERABLE: "UNDELIV",
+    MessageState.ACCEPTED: "ACCEPTD",
+    MessageState.UNKNOWN: "UNKNOWN",
+    MessageState.REJECTED: "REJECTD",
+    MessageState.SKIPPED: "SKIPPED",
+}
+"""The TLV message_state in the words of appendix B."""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receipt says; None where it does not. `done` is the date as the SMSC wrote it.
+
+    `mark` is what it was recognised by: `pattern` is a guess, worth counting.
+    """
+
+    id: str | None = None
+    state: ReceiptState = "buffered"
+    stat: str = ""
+    err: str | None = None
+    done: str | None = None
+    sub: int | None = None
+    dlvrd: int | None = None
+    text: str = ""
+    mark: Mark = "esm_class"
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self.id} {self.state} stat={self.stat} err={self.err}>"
+
+
+def parse(pdu: Pdu, dialect: Dialect) -> Receipt | None:
+    """The receipt that a deliver_sm or data_sm is, None if it is none. Never raises."""
+    if not isinstance(pdu, DeliverSm | DataSm):
+        return None
+    fields = scan(_text(pdu))
+    mark = _mark(pdu, fields, dialect)
+    if mark is None:
+        return None
+    stat = STAT_OF.get(_integer(pdu.tlv(Tag.MESSAGE_STATE))) or _word(fields.get("stat")) or ""
+    return Receipt(
+        id=_string(pdu.tlv(Tag.RECEIPTED_MESSAGE_ID)) or fields.get("id") or None,
+        state=_state(stat, pdu.esm_class, dialect),
+        stat=stat,
+        err=_word(fields.get("err")) or _network_error(pdu.tlv(Tag.NETWORK_ERROR_CODE)),
+        done=fields.get("done date") or None,
+        sub=_count(fields.get("sub")),
+        dlvrd=_count(fields.get("dlvrd")),
+        text=fields.get("text", ""),
+        mark=mark,
+    )
+
+
+_KEY = re.compile(
+    r"(?<![A-Za-z0-9_-])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)[ \t]{0,8}:", re.IGNORECASE
+)
+_DATE_KEYS = {"submitdate": "submit date", "donedate": "done date"}
+_PADDING = " \t\r\n\0,;"
+
+
+def scan(text: str) -> dict[str, str]:
+    """The fields of a receipt's text by their names in lower case; the first of a name counts."""
+    fields: dict[str, str] = {}
+    name, start = "", 0
+    for found in _KEY.finditer(text):
+        _keep(fields, name, text[start : found.start()])
+        key = found[1].lower().replace("_", " ")
+        name, start = _DATE_KEYS.get(key.replace(" ", ""), key), found.end()
+        if name == "text":
+            fields.setdefault("text", text[start:].strip("\0"))
+            return fields
+    _keep(fields, name, text[start:])
+    return fields
+
+
+def _keep(fields: dict[str, str], name: str, value: str) -> None:
+    if name:
+        fields.setdefault(name, value.strip(_PADDING)[:LONGEST])
+
+
+def _text(pdu: DeliverSm | DataSm) -> str:
+    octets = pdu.short_message if isinstance(pdu, DeliverSm) else b""
+    payload = pdu.tlv(Tag.MESSAGE_PAYLOAD)
+    if not octets and isinstance(payload, bytes):
+        octets = payload
+    if octets and pdu.esm_class & EsmClass.UDHI:
+        octets = octets[1 + octets[0] :]
+    return octets.decode("utf-16-be" if pdu.data_coding == 8 else "latin-1", "replace")
+
+
+_MARKED = int(EsmClass.DELIVERY_RECEIPT | EsmClass.INTERMEDIATE_NOTIFICATION)
+_REPORTING = frozenset(("sub", "dlvrd", "submit date", "done date", "err"))
+
+
+def _mark(pdu: DeliverSm | DataSm, fields: dict[str, str], dialect: Dialect) -> Mark | None:
+    if pdu.esm_class & _MARKED:
+        return "esm_class"
+    if pdu.tlv(Tag.RECEIPTED_MESSAGE_ID) is not None:
+        return "tlv"
+    reads_like_one = fields.get("id") and fields.get("stat") and not _REPORTING.isdisjoint(fields)
+    return "pattern" if reads_like_one and dialect.receipts == "pattern" else None
+
+
+def _state(stat: str, esm_class: int, dialect: Dialect) -> ReceiptState:
+    word = stat.upper()
+    state = dialect.receipt_states.get(word) or STATES.get(word, "buffered")
+    # an intermediate notification is never the last word, but what has arrived has arrived
+    intermediate = esm_class & EsmClass.INTERMEDIATE_NOTIFICATION
+    return "buffered" if intermediate and state == "undelivered" else state
+
+
+def _word(value: str | None) -> str | None:
+    words = (value or "").split(maxsplit=1)
+    return words[0].strip(".,;") or None if words else None
+
+
+def _count(value: str | None) -> int | None:
+    return int(value) if value and value.isascii() and value.isdigit() else None
+
+
+def _integer(value: int | str | bytes | None) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _string(value: int | str | bytes | None) -> str | None:
+    """A C-Octet String, also one that does not keep to its size."""
+    if isinstance(value, bytes):
+        value = value.split(b"\0", 1)[0].decode("latin-1")
+    return value.strip()[:LONGEST] if isinstance(value, str) else None
+
+
+def _network_error(value: int | str | bytes | None) -> str | None:
+    """The code of network_error_code (3.4, 5.3.2.31), whose first octet names the network."""
+    return f"{int.from_bytes(value[1:]):03d}" if isinstance(value, bytes) and len(value) == 3 else None
