@@ -1,0 +1,138 @@
+"""Messages as AMQP carries them: publish, deliver, acknowledge. Pure, and the hot path.
+
+A message is a method frame, a header frame (size and properties) and as many body frames as the
+frame size asks for (specification 4.2.6). The methods that come once per message are packed and
+unpacked here by hand; everything else goes through `wire.encode_method`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from smsgw.broker.amqp.wire import (
+    FRAME_BODY,
+    FRAME_HEADER,
+    FRAME_METHOD,
+    FRAME_OVERHEAD,
+    SPEC,
+    DecodeError,
+    EncodeError,
+    Reader,
+    encode_shortstr,
+    encode_value,
+    frame,
+)
+
+DELIVER = b"\x00\x3c\x00\x3c"
+RETURN = b"\x00\x3c\x00\x32"
+ACK = b"\x00\x3c\x00\x50"
+NACK = b"\x00\x3c\x00\x78"
+"""Class and method as the first four octets of a method's payload."""
+
+BASIC = 60
+
+_PROPERTIES = tuple(
+    (field.name.replace("-", "_"), field.type, 1 << (15 - index))
+    for index, field in enumerate(SPEC.classes.byname["basic"].fields)
+)
+_HEADER = struct.Struct(">HHQ")
+_SETTLE = struct.Struct(">BHI4sQBB")
+_DELIVERY = struct.Struct(">QB")
+_CONFIRM = struct.Struct(">4sQB")
+
+
+def decode_deliver(payload: bytes) -> tuple[str, int, bool, str]:
+    """Consumer tag, delivery tag, redelivered, routing key of basic.deliver."""
+    try:
+        at = 5 + payload[4]
+        tag, redelivered = _DELIVERY.unpack_from(payload, at)
+        key_at = at + 10 + payload[at + 9]
+        key = payload[key_at + 1 : key_at + 1 + payload[key_at]]
+    except (IndexError, struct.error):
+        raise DecodeError("basic.deliver is cut short", len(payload)) from None
+    return (
+        payload[5:at].decode("utf-8", "replace"),
+        tag,
+        redelivered != 0,
+        key.decode("utf-8", "backslashreplace"),
+    )
+
+
+def decode_confirm(payload: bytes) -> tuple[int, bool]:
+    """Delivery tag and `multiple` of the broker's basic.ack or basic.nack."""
+    try:
+        _, tag, bits = _CONFIRM.unpack_from(payload)
+    except struct.error:
+        raise DecodeError("a confirm is cut short", len(payload)) from None
+    return tag, bool(bits & 1)
+
+
+def encode_ack(channel: int, tag: int, multiple: bool) -> bytes:
+    """A whole frame."""
+    return _SETTLE.pack(FRAME_METHOD, channel, 13, ACK, tag, multiple, 0xCE)
+
+
+def encode_nack(channel: int, tag: int) -> bytes:
+    """A whole frame: this one delivery is put back into its queue."""
+    return _SETTLE.pack(FRAME_METHOD, channel, 13, NACK, tag, 0b10, 0xCE)
+
+
+def encode_publish(
+    channel: int,
+    exchange: str,
+    key: str,
+    body: bytes,
+    properties: Mapping[str, Any],
+    *,
+    mandatory: bool,
+    frame_max: int,
+) -> bytes:
+    """All frames of one publish.
+
+    Raises:
+        EncodeError: names the property or the header that does not fit.
+    """
+    try:
+        where = encode_shortstr(exchange) + encode_shortstr(key)
+    except EncodeError as error:
+        raise EncodeError(f"routing key: {error}") from None
+    method = b"\x00\x3c\x00\x28\x00\x00%b%c" % (where, mandatory)
+    header = _HEADER.pack(BASIC, 0, len(body)) + encode_properties(properties)
+    if len(header) > frame_max - FRAME_OVERHEAD:
+        raise EncodeError(f"headers: {len(header)} octets do not fit a frame of {frame_max}")
+    frames = [frame(FRAME_METHOD, channel, method), frame(FRAME_HEADER, channel, header)]
+    step = frame_max - FRAME_OVERHEAD
+    frames += [frame(FRAME_BODY, channel, body[at : at + step]) for at in range(0, len(body), step)]
+    return b"".join(frames)
+
+
+def encode_properties(properties: Mapping[str, Any]) -> bytes:
+    """Flags and values; a property that is None is left out."""
+    flags = 0
+    pieces = []
+    for name, kind, flag in _PROPERTIES:
+        value = properties.get(name)
+        if value is not None:
+            flags |= flag
+            pieces.append(encode_value(kind, value, name))
+    return flags.to_bytes(2, "big") + b"".join(pieces)
+
+
+def decode_size(header: bytes) -> int:
+    """How many octets of body follow a content header."""
+    try:
+        _, _, size = _HEADER.unpack_from(header)
+    except struct.error:
+        raise DecodeError("a content header is cut short", len(header)) from None
+    return int(size)
+
+
+def decode_properties(header: bytes) -> dict[str, Any]:
+    """The properties of a content header, by their names with underscores; absent ones are absent."""
+    reader = Reader(header, _HEADER.size)
+    flags = word = reader.read("short")
+    while word & 1:  # flags that no client of 0-9-1 knows; their values follow ours
+        word = reader.read("short")
+    return {name: reader.read(kind) for name, kind, flag in _PROPERTIES if flags & flag}
