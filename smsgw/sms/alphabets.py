@@ -17,7 +17,7 @@ from __future__ import annotations
 import codecs
 from functools import cache
 
-from smsgw.sms.cutting import cut_octets, cut_text, joins
+from smsgw.sms.cutting import cut_octets, cut_text, flat
 from smsgw.sms.shift_tables import LOCKING, SINGLE, UNDEFINED
 
 ESCAPE = 0x1B
@@ -29,15 +29,15 @@ _NO_SEPTET = b"\xff"
 class Alphabet:
     """One pair of tables; get it from `alphabet`, which makes each pair once."""
 
-    __slots__ = ("_fast", "_full", "_joins", "_locking", "_single", "locking", "single")
+    __slots__ = ("_fast", "_flat", "_full", "_locking", "_single", "locking", "single")
 
     def __init__(self, locking: int, single: int) -> None:
         self.locking = locking
         self.single = single
         self._locking = LOCKING[locking]
         self._single = SINGLE[single]
+        self._flat = flat(self._locking + self._single)
         self._full = _encoding_of(self._locking, self._single)
-        self._joins = joins(self._locking + self._single)
         self._fast = bytes(_septet(self._full.get(octet)) for octet in range(256))
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ class Alphabet:
 
     def cut(self, text: str, septets: bytes, capacity: int) -> list[bytes]:
         """The septets of a text, as `encode` gives them, in pieces of at most `capacity` (at least 2)."""
-        if not self._joins:
+        if self._flat or flat(text):
             return cut_octets(septets, capacity)
         pieces = cut_text(text, capacity, lambda piece: len(self.encode(piece)))
         return [self.encode(piece) for piece in pieces]

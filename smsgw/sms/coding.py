@@ -22,7 +22,7 @@ import msgspec
 from smsgw.errors import Misuse
 from smsgw.sms import packing, udh
 from smsgw.sms.alphabets import DEFAULT, REPLACEMENT, Alphabet, alphabet
-from smsgw.sms.cutting import cut_octets, cut_text
+from smsgw.sms.cutting import cut_octets, cut_text, cut_utf16, flat
 from smsgw.sms.shift_tables import LANGUAGES, LOCKING, SINGLE
 from smsgw.sms.udh import MAX_OCTETS, Element
 
@@ -135,7 +135,7 @@ def choose(
     found = _gsm7(request) if packs else _converted(request, default_alphabet)
     if isinstance(found, Coding) or found.position is None:
         return found
-    national = _national(request, languages) if packs else None
+    national = _national(request, languages) if packs and languages else None
     if wanted == "gsm7":
         return national or found
     return _cheaper(national, _ucs2(request, found.problem))
@@ -180,13 +180,13 @@ def _ucs2(request: _Request, why: str) -> Coding | Impossible:
         octets = text.encode("utf-16-be")
     except UnicodeEncodeError as error:
         return _inexpressible(error, "half of a surrogate pair")
-    return _coded(
-        request,
-        "ucs2",
-        octets,
-        lambda room: [piece.encode("utf-16-be") for piece in cut_text(text, room, _code_units)],
-        why,
-    )
+    return _coded(request, "ucs2", octets, lambda room: _cut_ucs2(text, octets, room), why)
+
+
+def _cut_ucs2(text: str, octets: bytes, room: int) -> list[bytes]:
+    if flat(text):
+        return cut_utf16(octets, room)
+    return [piece.encode("utf-16-be") for piece in cut_text(text, room, _code_units)]
 
 
 def _code_units(text: str) -> int:

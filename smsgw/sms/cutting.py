@@ -5,39 +5,40 @@ reader sees as one character (a grapheme cluster, Unicode Standard Annex #29): a
 accents, an emoji with its skin tone, a syllable with its vowel signs, CR and LF. Only a cluster that
 is larger than a whole part is cut.
 
-Most alphabets have no character that joins another, so that octets can be cut with a look at two of
-them. For the others the clusters come from the `regex` library: the rules need Unicode's property
-tables, which change every year.
+Most texts have no character that joins another (`flat`): their octets are cut with a look at what
+stands at the border. For the others the clusters come from the `regex` library: the rules need
+Unicode's property tables, which change every year.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import regex
 
 _CLUSTER = regex.compile(r"\X")
+_JOINING = regex.compile(
+    r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}"
+    r"\p{GCB=Regional_Indicator}\p{GCB=L}\p{GCB=V}\p{GCB=T}]"
+)
 _ESCAPE = 0x1B
-_CR, _LF = 0x0D, 0x0A
+_CRLF = b"\r\n"
+_CRLF_UTF16 = "\r\n".encode("utf-16-be")
+_HIGH_SURROGATES = range(0xD8, 0xDC)
 
 
-def joins(characters: Iterable[str]) -> bool:
-    """Whether any of the characters can make one cluster with another (CR and LF aside)."""
-    return any(unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf") for character in characters)
+def flat(text: str) -> bool:
+    """Whether every character is a grapheme cluster of its own, CR LF aside."""
+    return _JOINING.search(text) is None
 
 
 def cut_octets(octets: bytes, capacity: int) -> list[bytes]:
-    """Octets of an alphabet without joining characters, in pieces of at most `capacity`, at least 2.
-
-    Serves unpacked septets and Latin-1.
-    """
+    """Unpacked septets or Latin-1 of a flat text, in pieces of at most `capacity` octets, at least 2."""
     pieces: list[bytes] = []
     start = 0
     while len(octets) - start > capacity:
         end = start + capacity
-        before, after = octets[end - 1], octets[end]
-        if before == _ESCAPE or (before == _CR and after == _LF):
+        if octets[end - 1] == _ESCAPE or octets[end - 1 : end + 1] == _CRLF:
             end -= 1
         pieces.append(octets[start:end])
         start = end
@@ -45,8 +46,22 @@ def cut_octets(octets: bytes, capacity: int) -> list[bytes]:
     return pieces
 
 
+def cut_utf16(octets: bytes, capacity: int) -> list[bytes]:
+    """UTF-16BE of a flat text, in pieces of at most `capacity` code units, at least 2."""
+    pieces: list[bytes] = []
+    start = 0
+    while len(octets) - start > 2 * capacity:
+        end = start + 2 * capacity
+        if octets[end - 2] in _HIGH_SURROGATES or octets[end - 2 : end + 2] == _CRLF_UTF16:
+            end -= 2
+        pieces.append(octets[start:end])
+        start = end
+    pieces.append(octets[start:])
+    return pieces
+
+
 def cut_text(text: str, capacity: int, units: Callable[[str], int]) -> list[str]:
-    """A text in pieces of at most `capacity` units, each as long as can be.
+    """Any text in pieces of at most `capacity` units, each as long as can be.
 
     `units` says how many septets or code units a string takes; it is additive, and no character
     takes more than `capacity`.
@@ -54,8 +69,7 @@ def cut_text(text: str, capacity: int, units: Callable[[str], int]) -> list[str]
     pieces: list[str] = []
     piece: list[str] = []
     used = 0
-    for atom in _atoms(text, capacity, units):
-        size = units(atom)
+    for atom, size in _atoms(text, capacity, units):
         if used + size > capacity:
             pieces.append("".join(piece))
             piece, used = [], 0
@@ -65,10 +79,11 @@ def cut_text(text: str, capacity: int, units: Callable[[str], int]) -> list[str]
     return pieces
 
 
-def _atoms(text: str, capacity: int, units: Callable[[str], int]) -> Iterator[str]:
-    """What is not cut: clusters, and the characters of a cluster that no part can hold."""
+def _atoms(text: str, capacity: int, units: Callable[[str], int]) -> Iterator[tuple[str, int]]:
+    """What is not cut, and its units: clusters, and the characters of one that no part can hold."""
     for cluster in _CLUSTER.findall(text):
-        if units(cluster) <= capacity:
-            yield cluster
+        size = units(cluster)
+        if size <= capacity:
+            yield cluster, size
         else:
-            yield from cluster
+            yield from ((character, units(character)) for character in cluster)

@@ -95,7 +95,9 @@ def locking_shift(language: int) -> Element:
 
 def size(elements: Iterable[Element]) -> int:
     """Octets of the header that `build` makes of the elements: 0 without any."""
-    octets = sum(2 + len(element.data) for element in elements)
+    octets = 0
+    for element in elements:
+        octets += 2 + len(element.data)
     return octets + 1 if octets else 0
 
 
