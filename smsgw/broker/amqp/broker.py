@@ -26,7 +26,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from txamqp.client import ChannelClosed, Closed
 
-from smsgw.broker.amqp.client import Client, Quiet, reason_text
+from smsgw.broker.amqp.channel import Quiet, reason_text
+from smsgw.broker.amqp.client import Client
 from smsgw.broker.amqp.consumer import AmqpConsumer
 from smsgw.broker.amqp.declare import declare
 from smsgw.broker.amqp.publisher import Publisher
@@ -239,7 +240,7 @@ class AmqpBroker:
 
     def _went_down(self, reason: str) -> None:
         self._client = None
-        self._set_state("down", reason)
+        self._set_state("down", None if self._stopping else reason)
         self._publisher.detach(reason)
         for standing in list(self._standing):
             standing.detach()

@@ -26,7 +26,8 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from smsgw.broker.amqp import content
-from smsgw.broker.amqp.client import Channel, Client, Quiet
+from smsgw.broker.amqp.channel import Channel, Quiet
+from smsgw.broker.amqp.client import Client
 from smsgw.broker.amqp.standing import Standing
 from smsgw.broker.base import Deliver, Delivery, Properties
 from smsgw.errors import Misuse

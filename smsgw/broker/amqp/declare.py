@@ -7,7 +7,8 @@ import re
 from twisted.internet.defer import Deferred
 from txamqp.client import ChannelClosed
 
-from smsgw.broker.amqp.client import Client, Quiet, reason_text
+from smsgw.broker.amqp.channel import Quiet, reason_text
+from smsgw.broker.amqp.client import Client
 from smsgw.broker.base import BrokerError, TopologyError
 from smsgw.broker.topology import Topology
 

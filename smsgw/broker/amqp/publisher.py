@@ -17,7 +17,8 @@ import msgspec
 from twisted.internet.defer import Deferred, fail
 
 from smsgw.broker.amqp import content
-from smsgw.broker.amqp.client import Channel, Client, Quiet
+from smsgw.broker.amqp.channel import Channel, Quiet
+from smsgw.broker.amqp.client import Client
 from smsgw.broker.amqp.wire import EncodeError
 from smsgw.broker.base import Properties, QueueFull, Unavailable, Unroutable
 

@@ -8,7 +8,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from smsgw.broker.amqp.client import Channel, Client, Quiet, reason_text
+from smsgw.broker.amqp.channel import Channel, Quiet, reason_text
+from smsgw.broker.amqp.client import Client
 from smsgw.broker.amqp.standing import Standing
 
 BACKLOG = 10_000

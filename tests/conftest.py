@@ -1,0 +1,9 @@
+"""What all tests share: fixtures come from the plugins beside this file."""
+
+import sys
+from pathlib import Path
+
+# At the end, so that nothing here can hide a module that is installed.
+sys.path.append(str(Path(__file__).parent))
+
+pytest_plugins = ["plugins_rabbitmq"]
