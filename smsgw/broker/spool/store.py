@@ -1,0 +1,404 @@
+"""The spool's tables, and all the SQL there is.
+
+A message is one row per queue it was routed to; a row is deleted when its delivery is acknowledged,
+and nothing is written when it is handed out. What is in flight is known to the consuming process
+alone. If that process ends without giving the queue back (`clean` stays 0), every row that existed may
+have been handed out: the next one to take the queue remembers the newest of them as `suspect`.
+
+Ids grow and are never used again, and there is one writer at a time, so "what is new" is always
+"ids above the last I saw".
+
+All of this runs on the database's worker thread, inside a transaction that the caller commits.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any, NamedTuple
+
+import msgspec
+
+from smsgw.broker.base import BrokerError, Properties, QueueFull, TopologyError, Unroutable
+from smsgw.broker.spool.routing import Router
+from smsgw.broker.spool.rows import Expired, Fetched, Publish, Published, Row, Taken, decode, encode
+from smsgw.broker.topology import Queue, Topology
+
+SCHEMA = (
+    """
+    CREATE TABLE queues (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        arguments TEXT NOT NULL,
+        depth INTEGER NOT NULL DEFAULT 0,
+        clean INTEGER NOT NULL DEFAULT 1,
+        suspect INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        expires REAL,
+        redelivered INTEGER NOT NULL DEFAULT 0,
+        key TEXT NOT NULL,
+        properties BLOB NOT NULL,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX in_turn ON messages (queue, priority);
+    CREATE INDEX expiring ON messages (queue, expires) WHERE expires IS NOT NULL;
+    CREATE TABLE published (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        exchange TEXT NOT NULL,
+        key TEXT NOT NULL,
+        body BLOB NOT NULL
+    );
+    """,
+)
+"""`depth` counts a queue's rows, so that a limit is cheap to keep. `published` is for watchers."""
+
+PUBLISHED = 10_000
+"""Topic publishes that are kept for watchers in other processes; the oldest goes."""
+
+EXPIRY_BATCH = 500
+FETCH_OCTETS = 8 * 1024 * 1024
+"""Octets of bodies after which a fetch stops, so that large messages don't pile up in memory."""
+
+FREE_PAGES = 2048
+VACUUM_PAGES = 1024
+
+
+class _Queue(NamedTuple):
+    id: int
+    name: str
+    declared: Queue
+
+
+_FETCH = """
+    SELECT id, priority, expires, redelivered, properties, body FROM messages
+    WHERE queue = ? AND priority = ? AND id > ? AND (expires IS NULL OR expires > ?) ORDER BY id LIMIT ?
+"""
+_EXPIRED = """
+    SELECT id, key, properties, body FROM messages
+    WHERE queue = ? AND expires <= ? ORDER BY expires LIMIT ?
+"""
+_HEAD = "SELECT id, key, properties, body FROM messages WHERE queue = ? ORDER BY priority, id LIMIT ?"
+_INSERT = """
+    INSERT INTO messages (queue, priority, expires, key, properties, body) VALUES (?, ?, ?, ?, ?, ?)
+"""
+
+
+class Store:
+    """The operations on the tables. Holds nothing but the queues it has looked up."""
+
+    def __init__(self, topology: Topology, router: Router) -> None:
+        self._topology = topology
+        self._router = router
+        self._known: dict[str, _Queue] = {}  # a queue is never deleted nor altered
+
+    def declare(self, connection: sqlite3.Connection) -> None:
+        """Make the topology's queues.
+
+        Raises:
+            TopologyError: one exists with other arguments; the text names it and both sides.
+        """
+        for queue in self._topology.queues:
+            wanted = _arguments(queue)
+            found = connection.execute(
+                "SELECT arguments FROM queues WHERE name = ?", (queue.name,)
+            ).fetchone()
+            if found is None:
+                connection.execute("INSERT INTO queues (name, arguments) VALUES (?, ?)", (queue.name, wanted))
+            elif found[0] != wanted:
+                raise TopologyError(
+                    f"queue {queue.name!r} exists with arguments {found[0]}, wanted are {wanted}"
+                )
+
+    def publish(
+        self, connection: sqlite3.Connection, publishes: Sequence[Publish], now: float, watched: bool
+    ) -> list[BrokerError | None]:
+        """Store what can be stored; for each publish None, or why it was not."""
+        added: Counter[str] = Counter()
+        verdicts = [self._store(connection, one, now, added) for one in publishes]
+        self._count(connection, added)
+        for name in added:
+            self._drop_heads(connection, name, now)
+        if watched:
+            _show(connection, publishes, verdicts)
+        return verdicts
+
+    def acknowledge(self, connection: sqlite3.Connection, settled: Mapping[str, Sequence[int]]) -> None:
+        """Forget rows, by queue. A row that is gone already (dropped from the head) is no error."""
+        for name, ids in settled.items():
+            self._delete(connection, name, ids)
+
+    def take(self, connection: sqlite3.Connection, name: str) -> Taken | None:
+        """Mark a queue as being consumed; None where there is none of that name. Its lock must be held."""
+        queue = self._queue(connection, name)
+        if queue is None:
+            return None
+        clean, suspect = connection.execute(
+            "SELECT clean, suspect FROM queues WHERE id = ?", (queue.id,)
+        ).fetchone()
+        if not clean:
+            suspect = _last_id(connection, "messages")
+        connection.execute("UPDATE queues SET clean = 0, suspect = ? WHERE id = ?", (suspect, queue.id))
+        return Taken(queue.id, queue.declared.max_priority or 0, suspect)
+
+    def give_back(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        settled: Sequence[int],
+        handed_out: Iterable[int],
+    ) -> None:
+        """The orderly end of consuming: `handed_out` are those that somebody has seen and not settled."""
+        self._delete(connection, name, settled)
+        connection.executemany(
+            "UPDATE messages SET redelivered = 1 WHERE id = ?", [(one,) for one in handed_out]
+        )
+        connection.execute("UPDATE queues SET clean = 1 WHERE name = ?", (name,))
+
+    def fetch(
+        self,
+        connection: sqlite3.Connection,
+        queue: int,
+        wanted: Sequence[tuple[int, int, int]],
+        now: float,
+    ) -> Fetched:
+        """The next rows, urgent ones first. `wanted`: (priority, id to look after, how many rows by then)."""
+        rows: list[Row] = []
+        octets = 0
+        exhausted = True
+        for priority, after, most in wanted:
+            limit = most - len(rows)
+            found = connection.execute(_FETCH, (queue, priority, after, now, limit)) if limit > 0 else ()
+            for values in found:
+                rows.append(Row._make(values))
+                octets += len(rows[-1].body)
+                if octets >= FETCH_OCTETS:
+                    return Fetched(rows, exhausted=False)
+            exhausted = exhausted and len(rows) < most
+        return Fetched(rows, exhausted)
+
+    def depth(self, connection: sqlite3.Connection, name: str) -> int:
+        """Rows of a queue, those in flight counted.
+
+        Raises:
+            BrokerError: there is no such queue.
+        """
+        found = connection.execute("SELECT depth FROM queues WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            raise BrokerError(f"there is no queue {name!r}")
+        return int(found[0])
+
+    def next_expiry(self, connection: sqlite3.Connection, after: float) -> float | None:
+        """When the first message expires whose time is after `after`."""
+        moments = [
+            connection.execute(
+                "SELECT min(expires) FROM messages WHERE queue = ? AND expires > ?", (queue.id, after)
+            ).fetchone()[0]
+            for queue in self._own_queues(connection)
+        ]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def expire(
+        self,
+        connection: sqlite3.Connection,
+        now: float,
+        spared: Mapping[str, Set[int]],
+        consumed_elsewhere: Callable[[str], bool],
+    ) -> Expired:
+        """Dead-letter what has expired, but not those `spared`, by queue: they are handed out.
+
+        A queue that another process consumes is that process's to look after: only it knows what is out.
+        """
+        reached: set[str] = set()
+        again = skipped = False
+        for queue in self._own_queues(connection):
+            out = spared.get(queue.name, frozenset())
+            limit = EXPIRY_BATCH + len(out)
+            rows = connection.execute(_EXPIRED, (queue.id, now, limit)).fetchall()
+            if rows and queue.name not in spared and consumed_elsewhere(queue.name):
+                skipped = True
+                continue
+            doomed = [row for row in rows if row[0] not in out]
+            reached |= self._dead_letter(connection, queue, doomed, "expired", now)
+            again = again or len(rows) == limit
+        return Expired(reached, again, skipped)
+
+    def _store(
+        self, connection: sqlite3.Connection, one: Publish, now: float, added: Counter[str]
+    ) -> BrokerError | None:
+        found = [queue for name in one.queues if (queue := self._queue(connection, name)) is not None]
+        if not found and one.mandatory:
+            return Unroutable(f"{one.exchange!r} has no queue for the key {one.key!r}")
+        for queue in found:
+            if self._is_full(connection, queue, added):
+                return QueueFull(f"queue {queue.name!r} holds {queue.declared.max_length} messages")
+        for queue in found:
+            _insert(connection, queue, one, now)
+            added[queue.name] += 1
+        return None
+
+    def _is_full(self, connection: sqlite3.Connection, queue: _Queue, added: Counter[str]) -> bool:
+        limit = queue.declared.max_length
+        if limit is None or queue.declared.overflow != "reject-publish":
+            return False
+        return self.depth(connection, queue.name) + added[queue.name] >= limit
+
+    def _drop_heads(self, connection: sqlite3.Connection, name: str, now: float) -> None:
+        queue = self._queue(connection, name)
+        if queue is None or queue.declared.max_length is None:
+            return
+        surplus = self.depth(connection, name) - queue.declared.max_length
+        if surplus > 0:
+            head = connection.execute(_HEAD, (queue.id, surplus)).fetchall()
+            self._dead_letter(connection, queue, head, "maxlen", now)
+
+    def _dead_letter(
+        self,
+        connection: sqlite3.Connection,
+        queue: _Queue,
+        rows: Sequence[tuple[int, str, bytes, bytes]],
+        reason: str,
+        now: float,
+    ) -> set[str]:
+        """Delete rows, after a copy of each went where the queue's dead letters go; the queues reached."""
+        added: Counter[str] = Counter()
+        for _, key, properties, body in rows:
+            one = self._dead(queue, key, decode(properties), body, reason)
+            for name in one.queues:
+                target = self._queue(connection, name)
+                if target is not None:
+                    _insert(connection, target, one, now)
+                    added[name] += 1
+        self._count(connection, added)
+        self._delete(connection, queue.name, [row[0] for row in rows])
+        return set(added)
+
+    def _dead(self, queue: _Queue, key: str, properties: Properties, body: bytes, reason: str) -> Publish:
+        """What RabbitMQ makes of a message that dies: the first death in the headers, no expiration."""
+        exchange = queue.declared.dead_letter_exchange
+        headers = {"x-first-death-reason": reason, "x-first-death-queue": queue.name} | properties.headers
+        return Publish(
+            exchange=exchange or "",
+            key=key,
+            queues=() if exchange is None else self._router.route(exchange, key),
+            priority=properties.priority or 0,
+            expiration=None,
+            properties=encode(msgspec.structs.replace(properties, headers=headers, expiration=None)),
+            body=body,
+            mandatory=False,
+            topic=False,
+        )
+
+    def _own_queues(self, connection: sqlite3.Connection) -> list[_Queue]:
+        found = (self._queue(connection, name) for name in self._router.queues)
+        return [queue for queue in found if queue is not None]
+
+    def _queue(self, connection: sqlite3.Connection, name: str) -> _Queue | None:
+        known = self._known.get(name)
+        if known is None:
+            found = connection.execute("SELECT id, arguments FROM queues WHERE name = ?", (name,)).fetchone()
+            if found is None:
+                return None
+            known = self._known[name] = _Queue(found[0], name, _declared(name, json.loads(found[1])))
+        return known
+
+    def _delete(self, connection: sqlite3.Connection, name: str, ids: Sequence[int]) -> None:
+        gone = connection.executemany("DELETE FROM messages WHERE id = ?", [(one,) for one in ids]).rowcount
+        self._count(connection, {name: -gone})
+
+    def _count(self, connection: sqlite3.Connection, added: Mapping[str, int]) -> None:
+        connection.executemany(
+            "UPDATE queues SET depth = depth + ? WHERE name = ?",
+            [(number, name) for name, number in added.items() if number],
+        )
+
+
+def published_since(connection: sqlite3.Connection, last: int) -> list[Published]:
+    """The next topic publishes that were kept for watchers, at most 500."""
+    found = connection.execute(
+        "SELECT id, exchange, key, body FROM published WHERE id > ? ORDER BY id LIMIT 500", (last,)
+    )
+    return [Published._make(values) for values in found]
+
+
+def last_published(connection: sqlite3.Connection) -> int:
+    return _last_id(connection, "published")
+
+
+def forget_published(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM published")
+
+
+def data_version(connection: sqlite3.Connection) -> int:
+    """A number that changes when another connection has written."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def free_pages(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+
+
+def shrink(connection: sqlite3.Connection) -> None:
+    """Give some free pages back to the file system; not all at once, that would hold everybody up."""
+    connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+
+
+def probe(connection: sqlite3.Connection) -> None:
+    """Write something that changes nothing: it fails as long as nothing can be written."""
+    connection.execute("UPDATE queues SET depth = depth")
+
+
+def _show(
+    connection: sqlite3.Connection, publishes: Sequence[Publish], verdicts: Sequence[BrokerError | None]
+) -> None:
+    seen = [
+        (one.exchange, one.key, one.body)
+        for one, verdict in zip(publishes, verdicts, strict=True)
+        if one.topic and verdict is None
+    ]
+    if seen:
+        connection.executemany("INSERT INTO published (exchange, key, body) VALUES (?, ?, ?)", seen)
+        oldest = last_published(connection) - PUBLISHED
+        connection.execute("DELETE FROM published WHERE id <= ?", (oldest,))
+
+
+def _insert(connection: sqlite3.Connection, queue: _Queue, one: Publish, now: float) -> None:
+    lives = [span for span in (one.expiration, queue.declared.ttl) if span is not None]
+    connection.execute(
+        _INSERT,
+        (
+            queue.id,
+            min(one.priority, queue.declared.max_priority or 0),
+            now + min(lives) if lives else None,
+            one.key,
+            one.properties,
+            one.body,
+        ),
+    )
+
+
+def _last_id(connection: sqlite3.Connection, table: str) -> int:
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _arguments(queue: Queue) -> str:
+    """As they are stored and compared. The type says how RabbitMQ replicates: nothing to a file."""
+    return json.dumps(msgspec.structs.replace(queue, type="classic").arguments, sort_keys=True)
+
+
+def _declared(name: str, arguments: dict[str, Any]) -> Queue:
+    ttl = arguments.get("x-message-ttl")
+    return Queue(
+        name=name,
+        max_priority=arguments.get("x-max-priority"),
+        dead_letter_exchange=arguments.get("x-dead-letter-exchange"),
+        ttl=None if ttl is None else ttl / 1000,
+        max_length=arguments.get("x-max-length"),
+        overflow=arguments.get("x-overflow"),
+    )
