@@ -59,9 +59,13 @@ class Expired(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """The message left us and no answer came: it may or may not have been taken."""
+    """The message left us and no answer came: it may or may not have been taken.
+
+    `link_lost` where the link broke, so that nothing speaks against another session at once.
+    """
 
     error: str
+    link_lost: bool = False
 
 
 Outcome: TypeAlias = Accepted | Refused | Later | Unsent | Expired | Unknown

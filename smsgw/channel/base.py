@@ -1,0 +1,107 @@
+"""What a channel is, and what it needs from the gateway above it.
+
+A channel holds one or more sessions. Each session that is up takes messages from the channel's
+queue, at most its width unsettled, and says of each what became of it. A session that is not up
+takes none: *not bound means not consuming*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from smsgw.folding import Report
+from smsgw.message import Submission
+from smsgw.outcome import Outcome
+
+LinkName: TypeAlias = Literal["stopped", "dialing", "binding", "up", "waiting", "closing"]
+
+
+class LinkState(msgspec.Struct, frozen=True):
+    """For operators: `since` in seconds since the epoch, `error` the last one in one line.
+
+    `retry_in` is the pause before the next try, where the link waits.
+    """
+
+    name: LinkName
+    since: float
+    error: str | None = None
+    tries: int = 0
+    retry_in: float | None = None
+
+
+class Session(Protocol):
+    """One bind, or one modem, that is up."""
+
+    @property
+    def name(self) -> str:
+        """For logs and operators, `acme#1`."""
+
+    @property
+    def channel(self) -> Channel: ...
+
+    @property
+    def width(self) -> int: ...
+
+    def deliver(self, submission: Submission) -> Awaitable[Outcome]:
+        """Send one message. Ends in a value, however it goes; it never waits for a lost link."""
+
+    def yield_waiting(self) -> None:
+        """Let go of what has not left yet: those deliveries end `Unsent` at once."""
+
+
+class Channel(Protocol):
+    """An SMPP account, a modem, or the null channel."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def queue(self) -> str:
+        """The short name of the queue that feeds it."""
+
+    @property
+    def account(self) -> str:
+        """The scope of its SMSC message ids."""
+
+    @property
+    def retry(self) -> Sequence[float]:
+        """Seconds to wait before each further attempt after a temporary failure."""
+
+    @property
+    def receipts(self) -> bool:
+        """Whether receipts can come for what it sends; without, `accepted` is the last word."""
+
+    @property
+    def sessions_up(self) -> int: ...
+
+    def index_key(self, smsc_id: str) -> str:
+        """The form of a message id under which the ledger files a part."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> Deferred[None]:
+        """Unbind and close, bounded; nothing is taken any more before this is called."""
+
+
+class Upstream(Protocol):
+    """What a channel tells the gateway."""
+
+    def opened(self, session: Session) -> None:
+        """A session is up and wants messages."""
+
+    def closed(self, session: Session) -> Deferred[None]:
+        """It is down, or about to be: no more messages for it. Fires when what it carried is settled."""
+
+    def receipt(
+        self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
+    ) -> Deferred[str | None]:
+        """A receipt came; `candidates` are (codec, index key) readings of its id.
+
+        Fires when it may be answered: it is durable and its event confirmed. The result names the codec
+        that matched, None if it is parked. Fails with `BrokerError` or `StorageError`: answer a temporary
+        status, so that the message centre sends it again.
+        """

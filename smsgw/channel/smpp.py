@@ -1,0 +1,364 @@
+"""The SMPP channel: an account at a message centre, with one or more binds.
+
+Each bind is a `SmppSession`: it has a `Link` that keeps it up, takes messages while it is bound for
+sending, and hands on the receipts that come. The binds of a channel share its pace, and what has been
+learned of the account's message ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smsgw.broker.base import BrokerError
+from smsgw.channel.base import Upstream
+from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
+from smsgw.channel.pace import Pace
+from smsgw.config import SmppSettings, account_of, queue_of
+from smsgw.errors import StorageError
+from smsgw.folding import Report
+from smsgw.message import Submission
+from smsgw.metrics import Metrics
+from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
+from smsgw.smpp.connection import Answer, Answered, TimedOut
+from smsgw.smpp.constants import status_name
+from smsgw.smpp.dialect import IdCodec, candidates, index_key, submit_sm
+from smsgw.smpp.fields import EncodeError
+from smsgw.smpp.pdu import (
+    BindReceiver,
+    BindTransceiver,
+    BindTransmitter,
+    DataSm,
+    DeliverSm,
+    Pdu,
+    PduError,
+    SubmitSm,
+    SubmitSmResp,
+    response_to,
+)
+from smsgw.smpp.protocol import LinkClosed, SmppFactory, SmppProtocol
+from smsgw.smpp.receipt import Receipt, parse
+from smsgw.sms.coding import Impossible, choose
+
+BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], ...]] = {
+    "transceiver": (BindTransceiver,),
+    "transmitter": (BindTransmitter,),
+    "receiver": (BindReceiver,),
+    "pair": (BindTransmitter, BindReceiver),
+}
+VERSIONS = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
+
+
+class SmppSession:
+    """One bind of a channel: the application of its `SmppProtocol`."""
+
+    log = Logger()
+
+    def __init__(
+        self, channel: SmppChannel, name: str, bind: type[BindTransceiver | BindTransmitter | BindReceiver]
+    ) -> None:
+        self.channel = channel
+        self.name = name
+        self.width = channel.settings.width
+        self.sends = bind is not BindReceiver
+        self.link = channel.link(name, self._serve)
+        self._bind = bind
+        self._protocol: SmppProtocol | None = None
+        self._lost: Deferred[str] | None = None
+
+    def __repr__(self) -> str:
+        state = self.link.state
+        used = f", {self.in_flight}/{self.width} in flight" if self.sends else ""
+        trouble = f", last error: {state.error}" if state.error else ""
+        return f"<session {self.name} {self._bind.__name__}: {state.name}{used}{trouble}>"
+
+    @property
+    def in_flight(self) -> int:
+        """Unanswered submit_sm of this bind."""
+        return self._protocol.in_flight if self._protocol else 0
+
+    # -- the life of the link -----------------------------------------------------------------
+
+    async def _serve(self, progress: Progress) -> Ended:
+        """One try: connect, bind, and serve until the link is lost."""
+        try:
+            protocol = await self.channel.connect(self)
+        except (ConnectError, DNSLookupError) as error:
+            return Ended(f"can't connect: {error}")
+        progress("binding")
+        self._lost = Deferred()
+        try:
+            response = await protocol.bind(self._bind_request())
+        except LinkClosed as error:
+            return Ended(str(error))
+        if response.command_status:
+            protocol.close("bind refused")
+            return Ended(f"bind refused: {status_name(response.command_status)}", refused=True)
+        progress("up")
+        return await self._bound(protocol)
+
+    async def _bound(self, protocol: SmppProtocol) -> Ended:
+        assert self._lost is not None  # noqa: S101  set by _serve
+        self._protocol = protocol
+        self.channel.came_up(self)
+        try:
+            return Ended(await self._lost, up=True)
+        except CancelledError:
+            await protocol.unbind()
+            raise
+        finally:
+            self._protocol = None
+            self.channel.went_down(self)
+
+    def _bind_request(self) -> Pdu:
+        settings = self.channel.settings
+        return self._bind(
+            system_id=settings.system_id,
+            password=settings.password.reveal(),
+            system_type=settings.system_type,
+            interface_version=VERSIONS[settings.interface_version],
+            address_range=settings.address_range,
+        )
+
+    # -- outgoing -----------------------------------------------------------------------------
+
+    async def deliver(self, submission: Submission) -> Outcome:
+        """See `smsgw.channel.base.Session.deliver`."""
+        pdu = self.channel.compose(submission)
+        if isinstance(pdu, Refused):
+            return pdu
+        while True:
+            if not await self.channel.pace.token(self) or self._protocol is None:
+                return Unsent("the link is down")
+            if submission.deadline is not None and self.channel.now() >= submission.deadline:
+                return Expired()
+            answered: Deferred[Answer] = Deferred()
+            self._protocol.request(pdu, answered.callback)
+            outcome = self.channel.read(await answered)
+            if outcome is not None:
+                return outcome
+
+    def yield_waiting(self) -> None:
+        """See `smsgw.channel.base.Session.yield_waiting`."""
+        self.channel.pace.release(self)
+
+    # -- what the protocol tells its application ------------------------------------------------
+
+    def connected(self, protocol: SmppProtocol) -> None:
+        pass
+
+    def received(self, pdu: Pdu) -> None:
+        if isinstance(pdu, DeliverSm | DataSm):
+            self.channel.took(pdu).addCallback(self._respond)
+        else:
+            self.log.info("{session}: {pdu} is of no use here", session=self.name, pdu=type(pdu).__name__)
+
+    def _respond(self, response: Pdu) -> None:
+        if self._protocol is not None:
+            self._protocol.respond(response)
+
+    def answered_late(self, request: Pdu, response: Pdu) -> None:
+        self.channel.metrics.late_responses.labels(self.channel.name).inc()
+
+    def malformed(self, error: PduError) -> None:
+        self.channel.metrics.malformed.labels(self.channel.name).inc()
+        self.log.warn("{session}: {error}", session=self.name, error=str(error))
+
+    def unbinding(self) -> None:
+        """The message centre said goodbye: settle what is in flight, then answer."""
+        protocol = self._protocol
+        settled = self.channel.retire(self)
+        if protocol is not None:
+            settled.addBoth(lambda _: protocol.finish_unbind())
+
+    def lost(self, reason: str) -> None:
+        lost, self._lost = self._lost, None
+        if lost is not None and not lost.called:
+            lost.callback(reason)
+
+
+class SmppChannel:
+    """An account at a message centre."""
+
+    log = Logger()
+    receipts = True
+
+    def __init__(
+        self,
+        name: str,
+        settings: SmppSettings,
+        endpoint: IStreamClientEndpoint,
+        *,
+        upstream: Upstream,
+        metrics: Metrics,
+        clock: IReactorTime,
+        now: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.queue = queue_of(name, settings)
+        self.account = account_of(name, settings)
+        self.retry: Sequence[float] = settings.retry
+        self.pace = Pace(settings.rate, clock)
+        self.metrics = metrics
+        self.now = now
+        self.last_error: str | None = None
+        self._endpoint = endpoint
+        self._upstream = upstream
+        self._clock = clock
+        self._ids = IdCodec(settings.dialect.message_id)
+        self._up: set[SmppSession] = set()
+        self.sessions = [
+            SmppSession(self, f"{name}#{number}{suffix}", bind)
+            for number in range(1, settings.sessions + 1)
+            for bind, suffix in zip(BINDS[settings.bind], ("", "r"), strict=False)
+        ]
+
+    def __repr__(self) -> str:
+        paused = f", paused for {self.pace.paused:.1f} s" if self.pace.paused else ""
+        return (
+            f"<smpp channel {self.name}: {self.sessions_up} of {len(self.sessions)} sessions up, "
+            f"queue {self.queue}, width {self.settings.width}, "
+            f"rate {self.settings.rate or 'unlimited'}{paused}>"
+        )
+
+    @property
+    def sessions_up(self) -> int:
+        return len(self._up)
+
+    def index_key(self, smsc_id: str) -> str:
+        return index_key(smsc_id)
+
+    def start(self) -> None:
+        for session in self.sessions:
+            session.link.start()
+
+    def stop(self) -> Deferred[None]:
+        stopped: Deferred[None] = Deferred()
+        DeferredList([session.link.stop() for session in self.sessions]).addBoth(
+            lambda _: stopped.callback(None)
+        )
+        return stopped
+
+    # -- for its sessions -----------------------------------------------------------------------
+
+    def link(self, name: str, serve: Serve) -> Link:
+        backoff = Backoff(dial=self.settings.reconnect, refused=self.settings.rebind)
+        return Link(
+            name, serve, self._clock, backoff=backoff, now=self.now, errors=self.metrics.errors.labels("link")
+        )
+
+    def connect(self, session: SmppSession) -> Deferred[SmppProtocol]:
+        factory = SmppFactory(
+            "esme",
+            self.settings.timers.seconds,
+            window=self.settings.width,
+            application_factory=lambda: session,
+            clock=self._clock,
+        )
+        return self._endpoint.connect(factory)
+
+    def came_up(self, session: SmppSession) -> None:
+        self._up.add(session)
+        self.metrics.sessions_up.labels(self.name).set(len(self._up))
+        if session.sends:
+            self._upstream.opened(session)
+
+    def went_down(self, session: SmppSession) -> None:
+        self._up.discard(session)
+        self.metrics.sessions_up.labels(self.name).set(len(self._up))
+        self.retire(session)
+
+    def retire(self, session: SmppSession) -> Deferred[None]:
+        """No more messages for a session; fires when what it carried is settled."""
+        self.pace.release(session)
+        return self._upstream.closed(session)
+
+    def compose(self, submission: Submission) -> SubmitSm | Refused:
+        """The submit_sm of a message, or why there can be none."""
+        dialect = self.settings.dialect
+        message = submission.message
+        if message.text is None:
+            return Refused("binary messages are not supported yet")
+        coding = choose(
+            message.text, message.encoding, default_alphabet=dialect.default_alphabet, max_parts=1
+        )
+        if isinstance(coding, Impossible):
+            return Refused(coding.problem)
+        source = message.from_ or self.settings.from_
+        try:
+            return submit_sm(submission, coding.pieces[0], coding.encoding, source, dialect, self.now())
+        except EncodeError as error:
+            return Refused(str(error))
+
+    def read(self, answer: Answer) -> Outcome | None:
+        """What an answer means for the message; None where the whole channel is to wait and send it again."""
+        if isinstance(answer, TimedOut):
+            return Unknown("no response in time")
+        if not isinstance(answer, Answered):
+            return Unknown(f"the link was lost: {answer.reason}", link_lost=True)
+        code = answer.response.command_status
+        status = Status(code, status_name(code))
+        match self.settings.dialect.classify(code):
+            case "ok" if isinstance(answer.response, SubmitSmResp):
+                return Accepted((Part(answer.response.message_id),), status)
+            case "permanent":
+                return Refused(status.name, status)
+            case "throttled" | "link" as kind:
+                self._pause(kind, status)
+                return None
+        return Later(status.name, status)
+
+    def _pause(self, kind: str, status: Status) -> None:
+        """The message centre speaks about the link, not about the message, which keeps its place."""
+        self.metrics.throttled.labels(self.name).inc()
+        before = self.pace.paused
+        seconds = self.pace.throttled()
+        self.last_error = status.name
+        if not before:
+            self.log.warn(
+                "{channel}: {status}; paused for {seconds:.1f} s",
+                channel=self.name,
+                status=status.name,
+                seconds=seconds,
+            )
+
+    # -- incoming ---------------------------------------------------------------------------------
+
+    def took(self, pdu: DeliverSm | DataSm) -> Deferred[Pdu]:
+        """A message came from the message centre; fires with the response it is due. Never fails."""
+        receipt = parse(pdu, self.settings.dialect)
+        if receipt is None:
+            return Deferred.fromCoroutine(self._refuse_inbound(pdu))
+        return Deferred.fromCoroutine(self._took_receipt(pdu, receipt)).addErrback(self._not_stored, pdu)
+
+    async def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Pdu:
+        smsc_id = receipt.id or ""
+        report = Report(state=receipt.state, smsc_id=smsc_id, stat=receipt.stat, err=receipt.err)
+        recipient = pdu.source_addr.lstrip("+")
+        codec = await self._upstream.receipt(
+            self, candidates(smsc_id, self._ids) if smsc_id else (), recipient, report
+        )
+        if self._ids.learn(codec, smsc_id):
+            self.log.info(
+                "{channel}: message ids in receipts are read as {reading}",
+                channel=self.name,
+                reading=self._ids.name or "unknown again",
+            )
+        return response_to(pdu)
+
+    def _not_stored(self, failure: Failure, pdu: Pdu) -> Pdu:
+        """Not stored is not taken: the message centre keeps it and sends it again."""
+        if not isinstance(failure.value, BrokerError | StorageError):
+            self.log.failure("{channel}: a receipt could not be taken", failure=failure, channel=self.name)
+            self.metrics.errors.labels("receipt").inc()
+        return response_to(pdu, command_status=self.settings.dialect.unavailable_status)
+
+    async def _refuse_inbound(self, pdu: Pdu) -> Pdu:
+        self.metrics.receipts.labels(self.name, "inbound").inc()
+        return response_to(pdu, command_status=self.settings.dialect.unavailable_status)

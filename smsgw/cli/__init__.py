@@ -1,0 +1,31 @@
+"""The command `smsgw`: one module for each subcommand.
+
+All read the same configuration file as the daemon. Exit status: 0 done, 1 failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import click
+
+from smsgw import __version__
+from smsgw.cli.check import check
+from smsgw.cli.demo import demo
+from smsgw.cli.events import events
+from smsgw.cli.send import send
+from smsgw.simulator.command import smsc
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="smsgw")
+def main() -> None:
+    """An SMS gateway: queues on one side, message centres on the other."""
+
+
+@main.group()
+def simulate() -> None:
+    """Stand-ins for what smsgw talks to, to test against."""
+
+
+simulate.add_command(smsc)
+for command in (check, demo, events, send):
+    main.add_command(command)

@@ -1,0 +1,383 @@
+"""The configuration: TOML into frozen structs, strictly, before anything starts.
+
+`load` reads a file; `parse` does the work on a table, an environment and a way to read secret files,
+so that it needs none of them. Every error names the file, the path of the key, what was found and
+what is expected (contract, section 6); all that are found are told at once.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from smsgw.broker.topology import RETRY_STEPS, ROUTE_KEY, QueueType
+from smsgw.errors import ConfigError
+from smsgw.smpp.connection import Timers
+from smsgw.smpp.dialect import Dialect
+from smsgw.strict import Duration, Problem, Secret, Source, convert, join, nearest, shown
+
+Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Width: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Rate: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+Fallible: TypeAlias = "Secret | Source"
+
+ENDPOINTS = ("tcp:", "tls:", "ssl:", "unix:")
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """`[broker]`. `ca` is a PEM file of the authorities to trust instead of the system's, for amqps."""
+
+    url: Secret | None = None
+    prefix: Name = "smsgw"
+    queue_type: QueueType = "classic"
+    heartbeat: Duration = Duration(10)
+    ca: str | None = None
+    feeds: bool = True
+
+
+class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[ledger]`. `synchronous` full survives a power cut, normal a dying process."""
+
+    url: Secret | None = None
+    keep: Duration = Duration(3 * 86400)
+    synchronous: Literal["full", "normal"] = "full"
+
+
+class Receipts(msgspec.Struct, frozen=True, kw_only=True):
+    """`[receipts]`. How long a receipt waits for the message it is about, before it is an orphan."""
+
+    park: Duration = Duration(60)
+
+
+class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[queues.NAME]`. More than `max_length` messages are refused: the producer sees it in its confirm."""
+
+    max_length: Positive | None = None
+
+
+class _ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """What every channel has. `rate` is in parts per second for the whole channel; 0 is no limit."""
+
+    queue: Name | None = None
+    width: Width = 10
+    rate: Rate = 0.0
+    from_: str | None = None
+    retry: tuple[Duration, ...] = tuple(Duration(step) for step in RETRY_STEPS)
+
+
+class SmppTimers(msgspec.Struct, frozen=True, kw_only=True):
+    """`[channels.NAME.timers]`, the SMPP timers of clause 7.2; 0 switches one off."""
+
+    session_init: Duration = Duration(10)
+    enquire_link: Duration = Duration(30)
+    inactivity: Duration = Duration(0)
+    response: Duration = Duration(60)
+    unbind: Duration = Duration(5)
+
+    @property
+    def seconds(self) -> Timers:
+        return Timers(**msgspec.structs.asdict(self))
+
+
+class SmppSettings(_ChannelSettings, frozen=True, kw_only=True):
+    """`[channels.NAME]` with `type = "smpp"`."""
+
+    endpoint: str
+    system_id: Annotated[str, msgspec.Meta(max_length=15)]
+    password: Secret = Secret("")
+    system_type: Annotated[str, msgspec.Meta(max_length=12)] = ""
+    address_range: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    bind: Literal["transceiver", "transmitter", "receiver", "pair"] = "transceiver"
+    interface_version: Literal["3.3", "3.4", "5.0"] = "3.4"
+    sessions: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+    account: Name | None = None
+    reconnect: Duration = Duration(5)
+    rebind: Duration = Duration(60)
+    dialect: Dialect = Dialect()
+    timers: SmppTimers = SmppTimers()
+
+
+class NullSettings(_ChannelSettings, frozen=True, kw_only=True):
+    """`[channels.NAME]` with `type = "null"`: takes everything, at once or after `delay`."""
+
+    delay: Duration = Duration(0)
+
+
+ChannelSettings: TypeAlias = SmppSettings | NullSettings
+
+CHANNEL_TYPES: dict[str, type[SmppSettings | NullSettings]] = {"smpp": SmppSettings, "null": NullSettings}
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[routes]]`: prefixes of the recipient's digits, and the queues to choose from."""
+
+    to: tuple[Annotated[str, msgspec.Meta(pattern=r"^\+?[0-9]*$")], ...]
+    queue: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
+    spill: Positive = 10_000
+
+
+class Manhole(msgspec.Struct, frozen=True, kw_only=True):
+    """`[manhole]`: a debug shell over SSH, public keys only."""
+
+    listen: str = "tcp:2222:interface=127.0.0.1"
+    authorized_keys: str = "~/.ssh/authorized_keys"
+    host_key: str | None = None
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """`[log]`. `privacy = "full"` lets numbers and texts into the log; masked is the default."""
+
+    format: Literal["text", "json"] = "text"
+    privacy: Literal["masked", "full"] = "masked"
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole, valid configuration. Secrets are resolved, defaults that depend on others filled in."""
+
+    state_dir: str = "/var/lib/smsgw"
+    stop_timeout: float = 30.0
+    broker: Broker = Broker()
+    ledger: LedgerSettings = LedgerSettings()
+    receipts: Receipts = Receipts()
+    queues: dict[str, QueueSettings] = {}
+    channels: dict[str, ChannelSettings] = {}
+    routes: tuple[Route, ...] = ()
+    manhole: Manhole | None = None
+    log: Log = Log()
+
+    @property
+    def broker_url(self) -> str:
+        return self.broker.url.reveal() if self.broker.url else f"spool://{self.state_dir}/spool.db"
+
+    @property
+    def ledger_url(self) -> str:
+        return self.ledger.url.reveal() if self.ledger.url else f"sqlite://{self.state_dir}/ledger.db"
+
+    @property
+    def queue_names(self) -> tuple[str, ...]:
+        """Every configured queue, by its short name, once."""
+        fed = [queue_of(name, channel) for name, channel in self.channels.items()]
+        return tuple(
+            dict.fromkeys([*fed, *(queue for route in self.routes for queue in route.queue), *self.queues])
+        )
+
+    @property
+    def retry_steps(self) -> tuple[float, ...]:
+        """Every delay that some channel uses."""
+        return tuple(sorted({float(step) for channel in self.channels.values() for step in channel.retry}))
+
+
+def queue_of(name: str, channel: ChannelSettings) -> str:
+    """The queue that feeds a channel: its own name, unless it says otherwise."""
+    return channel.queue or name
+
+
+def account_of(name: str, channel: ChannelSettings) -> str:
+    """The scope of SMSC message ids: the channel's own name, unless it says otherwise."""
+    return (channel.account if isinstance(channel, SmppSettings) else None) or name
+
+
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "broker": Broker,
+    "ledger": LedgerSettings,
+    "receipts": Receipts,
+    "manhole": Manhole,
+    "log": Log,
+}
+_TOP = ("state_dir", "stop_timeout", "queues", "channels", "routes", *_TABLES)
+_LATER = {"http": "the HTTP interface is not in this version"}
+
+Read: TypeAlias = Callable[[str], str]
+V = TypeVar("V")
+
+
+def load(path: str | Path, environ: Mapping[str, str]) -> Configuration:
+    """The configuration in a file.
+
+    Raises:
+        ConfigError: the file can't be read, is no TOML, or says something wrong; `str()` has one line
+            for each problem.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(str(path), error.strerror or str(error)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), f"not UTF-8 at octet {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), f"not TOML: {error}") from None
+    found = parse(table, environ, lambda name: Path(name).expanduser().read_text("utf-8"))
+    if isinstance(found, Configuration):
+        return found
+    lines = [f"{path}: {problem.path}: {problem.text}" for problem in found]
+    place, _, problem = "\n".join(lines).partition(": ")
+    raise ConfigError(place, problem)
+
+
+def parse(table: dict[str, Any], environ: Mapping[str, str], read: Read) -> Configuration | list[Problem]:
+    """A TOML table as a configuration, or all that is wrong with it. `read` gives a secret file's text."""
+    problems: list[Problem] = []
+    secrets = _Secrets(environ, read, problems)
+
+    def take(found: V | list[Problem]) -> V | None:
+        if isinstance(found, list):
+            problems.extend(found)
+            return None
+        return found
+
+    for key in table:
+        if key in _LATER:
+            problems.append(Problem(key, _LATER[key]))
+        elif key not in _TOP:
+            problems.append(Problem(key, f"unknown key{nearest(key, list(_TOP))}"))
+    values: dict[str, Any] = {
+        name: take(convert(secrets.resolve(table[name], name), kind, name))
+        for name, kind in _TABLES.items()
+        if name in table
+    }
+    values |= {key: take(_scalar(table[key], key, kind)) for key, kind in _SCALARS.items() if key in table}
+    values["queues"] = {
+        name: take(convert(queue, QueueSettings, f"queues.{name}"))
+        for name, queue in _tables(table, "queues", problems)
+    }
+    values["channels"] = {
+        name: take(_channel(secrets.resolve(channel, f"channels.{name}"), f"channels.{name}"))
+        for name, channel in _tables(table, "channels", problems)
+    }
+    values["routes"] = tuple(
+        take(convert(route, Route, f"routes[{number}]"))
+        for number, route in enumerate(table.get("routes", []))
+    )
+    if problems:
+        return problems
+    configuration = Configuration(**values)
+    return list(_impossible(configuration)) or configuration
+
+
+class _StateDir(msgspec.Struct):
+    value: str
+
+
+class _StopTimeout(msgspec.Struct):
+    value: Duration
+
+
+_SCALARS: dict[str, type[msgspec.Struct]] = {"state_dir": _StateDir, "stop_timeout": _StopTimeout}
+
+
+def _scalar(value: object, key: str, kind: type[msgspec.Struct]) -> Any:
+    found = convert({"value": value}, kind, "")
+    if isinstance(found, list):
+        return [Problem(key, problem.text) for problem in found]
+    return found.value  # type: ignore[attr-defined]
+
+
+def _tables(table: dict[str, Any], key: str, problems: list[Problem]) -> list[tuple[str, Any]]:
+    tables = table.get(key, {})
+    if not isinstance(tables, dict):
+        problems.append(Problem(key, f"expected a table of tables, found {shown(tables)}"))
+        return []
+    for name in tables:
+        if not all(char.isalnum() or char in "_-" for char in name) or not name.isascii() or len(name) > 64:
+            problems.append(Problem(f'{key}."{name}"', "a name has 1 to 64 ASCII letters, digits, _ and -"))
+    return list(tables.items())
+
+
+def _channel(table: object, path: str) -> ChannelSettings | list[Problem]:
+    if not isinstance(table, dict):
+        return [Problem(path, f"expected a table, found {shown(table)}")]
+    settings = {key: value for key, value in table.items() if key != "type"}
+    kind = table.get("type")
+    if kind is None:
+        return [Problem(join(path, "type"), f"required, but missing; one of {', '.join(CHANNEL_TYPES)}")]
+    if not isinstance(kind, str) or kind not in CHANNEL_TYPES:
+        return [
+            Problem(join(path, "type"), f"found {shown(kind)}, expected one of {', '.join(CHANNEL_TYPES)}")
+        ]
+    return convert(settings, CHANNEL_TYPES[kind], path)
+
+
+class _Secrets:
+    """Puts the secrets themselves where a table says from where they come."""
+
+    KEYS = ("password", "pin", "url")
+
+    def __init__(self, environ: Mapping[str, str], read: Read, problems: list[Problem]) -> None:
+        self._environ = environ
+        self._read = read
+        self._problems = problems
+
+    def resolve(self, table: Any, path: str) -> Any:
+        if not isinstance(table, dict):
+            return table
+        found = {
+            key: self._fetch(table[key], join(path, key))
+            for key in self.KEYS
+            if isinstance(table.get(key), dict)
+        }
+        return {**table, **found}
+
+    def _fetch(self, source: dict[str, Any], path: str) -> str:
+        where = convert(source, Source, path)
+        if isinstance(where, list):
+            self._problems.extend(where)
+        elif (where.env is None) == (where.file is None):
+            self._problems.append(Problem(path, "expected exactly one of env and file"))
+        elif where.env is not None:
+            if where.env in self._environ:
+                return self._environ[where.env]
+            self._problems.append(Problem(path, f"the environment variable {where.env} is not set"))
+        elif where.file is not None:
+            try:
+                return self._read(where.file).rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "not UTF-8"
+                self._problems.append(Problem(path, f"{where.file}: {reason}"))
+        return ""
+
+
+def _impossible(configuration: Configuration) -> Iterator[Problem]:
+    """Settings that are fine one by one and can't work together."""
+    if not configuration.channels:
+        yield Problem("channels", "at least one channel is needed")
+    if not configuration.broker_url.startswith(("spool:///", "amqp://", "amqps://")):
+        yield Problem("broker.url", "expected amqp://..., amqps://... or spool:///PATH")
+    if not configuration.ledger_url.startswith("sqlite:///"):
+        yield Problem("ledger.url", "expected sqlite:///PATH")
+    if ROUTE_KEY in configuration.queue_names:
+        yield Problem("channels", f'no queue can be named "{ROUTE_KEY}": that key goes to the routing rules')
+    fed = {queue_of(name, channel) for name, channel in configuration.channels.items()}
+    for number, route in enumerate(configuration.routes):
+        for queue in route.queue:
+            if queue not in fed:
+                yield Problem(
+                    f"routes[{number}].queue",
+                    f'no channel is fed from "{queue}"{nearest(queue, sorted(fed))}',
+                )
+    for name, channel in configuration.channels.items():
+        if isinstance(channel, SmppSettings):
+            yield from _impossible_smpp(f"channels.{name}", channel)
+
+
+def _impossible_smpp(path: str, channel: SmppSettings) -> Iterator[Problem]:
+    if not channel.endpoint.startswith(ENDPOINTS):
+        yield Problem(
+            f"{path}.endpoint",
+            f"expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found {shown(channel.endpoint)}",
+        )
+    if channel.interface_version == "3.3" and channel.bind == "transceiver":
+        yield Problem(
+            f"{path}.bind", 'SMPP 3.3 has no transceiver; expected "transmitter", "receiver" or "pair"'
+        )
+    total = channel.width * channel.sessions
+    if channel.rate and channel.timers.response and total / channel.rate > channel.timers.response / 2:
+        yield Problem(
+            f"{path}.width",
+            f"{total} in flight at {channel.rate:g} parts per second take {total / channel.rate:g} s, more than "
+            f"half of the response timeout ({channel.timers.response:g} s): responses would come too late",
+        )

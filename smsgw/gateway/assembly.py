@@ -1,0 +1,149 @@
+"""From a configuration to a gateway: the one place that knows every part's class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import execute
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from smsgw.broker.amqp import AmqpBroker
+from smsgw.broker.base import Broker
+from smsgw.broker.spool import Spool
+from smsgw.broker.topology import Names, Topology, topology
+from smsgw.channel.base import Channel
+from smsgw.channel.null import NullChannel
+from smsgw.channel.smpp import SmppChannel
+from smsgw.clock import MonotonicClock
+from smsgw.config import ChannelSettings, Configuration, NullSettings, SmppSettings, queue_of
+from smsgw.errors import ConfigError, StorageError
+from smsgw.gateway.routing import Rule
+from smsgw.gateway.service import Gateway
+from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
+from smsgw.sqlite import Database, WorkerThread
+
+
+def names_of(configuration: Configuration) -> Names:
+    return Names(configuration.broker.prefix)
+
+
+def topology_of(configuration: Configuration) -> Topology:
+    """What the configured queues and channels need of a broker."""
+    limits = {name: queue.max_length for name, queue in configuration.queues.items() if queue.max_length}
+    return topology(
+        configuration.queue_names,
+        names=names_of(configuration),
+        queue_type=configuration.broker.queue_type,
+        max_length=limits,
+        retry_steps=configuration.retry_steps,
+        feeds=configuration.broker.feeds,
+    )
+
+
+def broker_of(configuration: Configuration, reactor: Any) -> Broker:
+    """The broker that the URL says, not yet started.
+
+    Raises:
+        ConfigError: the URL or the CA file is wrong.
+    """
+    url = configuration.broker_url
+    wanted = topology_of(configuration)
+    if url.startswith("spool:"):
+        return Spool(_path(url), wanted, reactor)
+    return AmqpBroker(url, wanted, reactor, ca_file=configuration.broker.ca)
+
+
+def database_of(configuration: Configuration, reactor: Any) -> Database:
+    """The ledger's file, not yet open."""
+    return Database(
+        _path(configuration.ledger_url),
+        SCHEMA,
+        synchronous="FULL" if configuration.ledger.synchronous == "full" else "NORMAL",
+        run_in_thread=WorkerThread(reactor, "ledger"),
+    )
+
+
+def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
+    """The whole gateway, not yet started.
+
+    Raises:
+        ConfigError: an endpoint or a URL that no part understands.
+    """
+    clock = MonotonicClock(reactor)
+    gateway = Gateway(
+        broker_of(configuration, reactor),
+        SqliteLedger(database_of(configuration, reactor)),
+        names=names_of(configuration),
+        rules=[Rule(route.to, route.queue, route.spill) for route in configuration.routes],
+        keep=configuration.ledger.keep,
+        park=configuration.receipts.park,
+        stop_timeout=configuration.stop_timeout,
+        clock=clock,
+    )
+    for name, settings in configuration.channels.items():
+        gateway.channels[name] = _channel(name, settings, gateway, reactor, clock)
+    return gateway
+
+
+def _channel(
+    name: str, settings: ChannelSettings, gateway: Gateway, reactor: Any, clock: MonotonicClock
+) -> Channel:
+    if isinstance(settings, NullSettings):
+        return NullChannel(
+            name,
+            queue=queue_of(name, settings),
+            width=settings.width,
+            rate=settings.rate,
+            delay=settings.delay,
+            upstream=gateway,
+            clock=clock,
+        )
+    return SmppChannel(
+        name,
+        settings,
+        endpoint(settings, f"channels.{name}.endpoint", reactor),
+        upstream=gateway,
+        metrics=gateway.metrics,
+        clock=clock,
+        now=gateway.now,
+    )
+
+
+def endpoint(settings: SmppSettings, place: str, reactor: Any) -> IStreamClientEndpoint:
+    """The endpoint that a string describes.
+
+    Raises:
+        ConfigError: Twisted does not understand it, or a certificate that it names can't be read.
+    """
+    try:
+        found: IStreamClientEndpoint = clientFromString(reactor, settings.endpoint)  # type: ignore[no-untyped-call]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ConfigError(place, f"not an endpoint: {error}") from error
+    except OSError as error:
+        raise ConfigError(place, f"{error.filename}: {error.strerror}") from error
+    return found
+
+
+def _path(url: str) -> Path:
+    """The path of `spool:///var/lib/...` or `sqlite:///var/lib/...`."""
+    return Path(url.split("://", 1)[1])
+
+
+def check_stores(configuration: Configuration) -> None:
+    """Open the ledger's file and close it again, before anything starts and before a daemon forks.
+
+    Makes `state_dir` where it is missing, since its default stores live there.
+
+    Raises:
+        StorageError: one line with the path and the reason.
+    """
+    state_dir = Path(configuration.state_dir)
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"state_dir {state_dir}: {error.strerror}") from error
+    ledger = Database(_path(configuration.ledger_url), SCHEMA, run_in_thread=execute)
+    ledger.open()
+    ledger.close()

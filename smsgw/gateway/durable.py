@@ -1,0 +1,183 @@
+"""The durable steps of a delivery: publish, tell, dead-letter, remember.
+
+Each is tried until it is stored. What can't be stored keeps its place: a delivery that waits for a
+full disk holds its slot of the width, so consumption stops by itself, and goes on by itself when
+there is room. Only where the broker has taken the delivery back meanwhile does a step give up, with
+`TakenBack`: whoever gets the message next settles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from smsgw.broker.base import Broker, BrokerError, Delivery, Properties
+from smsgw.broker.topology import Names
+from smsgw.errors import SmsgwError, StorageError, Undecodable
+from smsgw.gateway.events import Events, undecodable
+from smsgw.message import Event, Submission, decode
+from smsgw.metrics import Metrics
+
+T = TypeVar("T")
+
+ATTEMPT = "x-smsgw-attempt"
+DEADLINE = "x-smsgw-deadline"
+REASON = "x-smsgw-reason"
+QUEUE = "x-smsgw-queue"
+"""Headers that a message carries from one attempt to the next, and into the dead letters."""
+
+PAUSE = 1.0
+"""Seconds before a store that failed is tried again."""
+
+
+class TakenBack(SmsgwError):
+    """The broker took the delivery back meanwhile; whoever gets it next settles it."""
+
+
+def submission_of(delivery: Delivery, now: float) -> Submission:
+    """A delivery as the submission that it carries.
+
+    Raises:
+        Undecodable: with the path of the field at fault.
+    """
+    properties = delivery.properties
+    attempt, deadline = properties.headers.get(ATTEMPT), properties.headers.get(DEADLINE)
+    return decode(
+        delivery.body,
+        now=now,
+        message_id=properties.message_id,
+        correlation_id=properties.correlation_id,
+        reply_to=properties.reply_to,
+        priority=properties.priority,
+        timestamp=properties.timestamp,
+        attempt=attempt if isinstance(attempt, int) and attempt > 0 else 1,
+        deadline=deadline / 1000 if isinstance(deadline, int) else None,
+    )
+
+
+def next_attempt(delivery: Delivery, submission: Submission, reason: str) -> Properties:
+    """The properties with which a message goes to a delay queue: what was fixed at first stays fixed."""
+    properties = marked(delivery, reason)
+    fixed = {} if submission.deadline is None else {DEADLINE: round(submission.deadline * 1000)}
+    return msgspec.structs.replace(
+        properties,
+        headers={**properties.headers, ATTEMPT: submission.attempt + 1, **fixed},
+        message_id=submission.id,
+        timestamp=int(submission.made),
+        expiration=None,
+    )
+
+
+def marked(delivery: Delivery, reason: str) -> Properties:
+    """The message's properties with why it goes where it goes; without the broker's own records."""
+    headers = kept_headers(delivery)
+    return msgspec.structs.replace(
+        delivery.properties, headers={**headers, REASON: reason, QUEUE: delivery.queue}, expiration=None
+    )
+
+
+def kept_headers(delivery: Delivery) -> dict[str, object]:
+    """The headers without those that a broker writes about where a message has died."""
+    return {name: value for name, value in delivery.properties.headers.items() if not _by_broker(name)}
+
+
+def _by_broker(header: str) -> bool:
+    return header == "x-death" or header.startswith(("x-first-death-", "x-last-death-"))
+
+
+class Durable:
+    """Does the durable steps. `trouble` says, for operators, what can't be stored at the moment."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        broker: Broker,
+        events: Events,
+        *,
+        names: Names,
+        metrics: Metrics,
+        clock: IReactorTime,
+        now: Callable[[], float],
+    ) -> None:
+        self.trouble: str | None = None
+        self.names = names
+        self.now = now
+        self._broker = broker
+        self._events = events
+        self._metrics = metrics
+        self._clock = clock
+
+    async def publish(self, delivery: Delivery, exchange: str, key: str, properties: Properties) -> None:
+        """Send a delivery's message on; the delivery itself stays to be settled."""
+        await self._insist(
+            delivery,
+            lambda: self._broker.publish(exchange, key, delivery.body, properties, mandatory=bool(key)),
+        )
+
+    async def tell(self, delivery: Delivery, event: Event) -> None:
+        """Publish an event about a delivery's message."""
+        properties = delivery.properties
+        await self._insist(
+            delivery,
+            lambda: Deferred.fromCoroutine(
+                self._events.tell(event, properties.correlation_id, properties.reply_to)
+            ),
+        )
+
+    async def dead_letter(self, delivery: Delivery, reason: str, kind: str) -> None:
+        """Copy a message to the dead letters; `kind` is for the count."""
+        await self.publish(delivery, self.names.dead, "", marked(delivery, reason))
+        self._metrics.dead.labels(kind).inc()
+
+    async def bury(self, delivery: Delivery, channel: str, error: Undecodable) -> None:
+        """A body that can't be decoded: dead letters, and an event if it has an id."""
+        await self.dead_letter(delivery, str(error), "undecodable")
+        if delivery.properties.message_id:
+            await self.tell(
+                delivery, undecodable(delivery.properties.message_id, channel, self.now(), str(error))
+            )
+        delivery.ack()
+
+    async def stored(self, ask: Callable[[], Deferred[T]]) -> T:
+        """Ask the ledger until it answers, even where the delivery is not ours any more."""
+        while True:
+            try:
+                found = await ask()
+            except StorageError as error:
+                await self._failed("ledger", error)
+            else:
+                self._recovered()
+                return found
+
+    async def _insist(self, delivery: Delivery, publish: Callable[[], Deferred[None]]) -> None:
+        while True:
+            try:
+                await publish()
+            except BrokerError as error:
+                if delivery.stale:
+                    raise TakenBack(str(error)) from error
+                await self._failed("broker", error)
+            else:
+                self._recovered()
+                return
+
+    async def _failed(self, store: str, error: Exception) -> None:
+        if self.trouble is None:
+            self.log.error(
+                "{store}: {error}; messages keep their place until it works", store=store, error=str(error)
+            )
+        self.trouble = f"{store}: {error}"
+        self._metrics.storage_errors.labels(store).inc()
+        await deferLater(self._clock, PAUSE)
+
+    def _recovered(self) -> None:
+        if self.trouble is not None:
+            self.log.info("stored again what could not be stored ({trouble})", trouble=self.trouble)
+            self.trouble = None

@@ -1,0 +1,130 @@
+"""The gateway as a Twisted service: what it is made of, how it starts, and in which order it stops.
+
+A MultiService stops its children all at once and can't drain, so the order is written out here:
+stop taking messages, wait (bounded) until those in flight are settled, unbind, wait for the confirms
+of what was published, close the ledger and the broker.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from smsgw.broker.base import Broker
+from smsgw.broker.topology import Names
+from smsgw.channel.base import Channel, Session
+from smsgw.folding import Report
+from smsgw.gateway.durable import Durable
+from smsgw.gateway.events import Events
+from smsgw.gateway.outgoing import Outgoing
+from smsgw.gateway.receipts import Receipts
+from smsgw.gateway.routing import Router, Rule
+from smsgw.ledger.base import Ledger
+from smsgw.metrics import Metrics
+
+
+class Gateway(Service):
+    """Queues on one side, channels on the other. The `Upstream` of its channels."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        *,
+        names: Names,
+        rules: Sequence[Rule],
+        keep: float,
+        park: float,
+        stop_timeout: float,
+        clock: IReactorTime,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.setName("smsgw")  # type: ignore[no-untyped-call]
+        self.broker = broker
+        self.ledger = ledger
+        self.metrics = Metrics()
+        self.channels: dict[str, Channel] = {}
+        self.names = names
+        self.started: float | None = None
+        self._clock = clock
+        self.now = now
+        self._stop_timeout = stop_timeout
+        events = Events(broker, names, self.metrics, now)
+        self.durable = Durable(broker, events, names=names, metrics=self.metrics, clock=clock, now=now)
+        self.receipts = Receipts(
+            broker, ledger, events, metrics=self.metrics, clock=clock, now=now, keep=keep, park=park
+        )
+        self.outgoing = Outgoing(
+            broker, ledger, self.durable, metrics=self.metrics, clock=clock, pay=self.receipts.pay
+        )
+        self.router = Router(broker, self.durable, rules, self.channels, metrics=self.metrics, clock=clock)
+
+    def __repr__(self) -> str:
+        up = sum(1 for channel in self.channels.values() if channel.sessions_up)
+        trouble = f", trouble: {self.durable.trouble}" if self.durable.trouble else ""
+        return (
+            f"<smsgw gateway: {'running' if self.running else 'stopped'}, broker {self.broker.state.name}, "
+            f"{up} of {len(self.channels)} channels up{trouble}>"
+        )
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        self.started = self.now()
+        self.ledger.start()
+        self.broker.start()
+        self.receipts.start()
+        self.router.start()
+        for channel in self.channels.values():
+            channel.start()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.log.info("stopping: {count} messages in flight", count=self.in_flight)
+        await self._bounded([self.router.stop(), *self._retire()])
+        if self.in_flight:
+            self.log.warn("{count} messages did not settle in time; they come again", count=self.in_flight)
+        await self._bounded([channel.stop() for channel in self.channels.values()])
+        self.receipts.stop()
+        await self.broker.stop()
+        await self.ledger.stop()
+        self.log.info("stopped")
+
+    @property
+    def in_flight(self) -> int:
+        """Messages taken and not yet settled."""
+        return sum(feed.carrying for feed in self.outgoing.feeds.values())
+
+    def _retire(self) -> list[Deferred[None]]:
+        sessions = list(self.outgoing.feeds)
+        settled = [self.outgoing.closed(session) for session in sessions]
+        for session in sessions:
+            session.yield_waiting()
+        return settled
+
+    async def _bounded(self, waiting: list[Deferred[None]]) -> None:
+        """Wait for all of them, but no longer than `stop_timeout`; what is unsettled then comes again."""
+        await DeferredList(waiting, consumeErrors=True).addTimeout(self._stop_timeout, self._clock)
+
+    # -- what its channels tell it: `Upstream` --------------------------------------------------
+
+    def opened(self, session: Session) -> None:
+        if self.running:
+            self.outgoing.opened(session)
+
+    def closed(self, session: Session) -> Deferred[None]:
+        return self.outgoing.closed(session)
+
+    def receipt(
+        self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
+    ) -> Deferred[str | None]:
+        return self.receipts.receipt(channel, candidates, recipient, report)

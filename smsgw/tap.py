@@ -1,0 +1,61 @@
+"""`twistd smsgw --config FILE`: the options, and the service.
+
+The reactor is imported here and nowhere else. A wrong setting or a store that can't be opened ends
+the start with one line for each, and exit status 1.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.interfaces import IReactorCore
+from twisted.logger import ILogObserver, jsonFileLogObserver
+from twisted.python import usage
+
+from smsgw.config import Configuration, load
+from smsgw.errors import ConfigError, StorageError
+from smsgw.gateway.assembly import check_stores, gateway_of
+
+
+class Options(usage.Options):
+    """The command line of the daemon."""
+
+    longdesc = "All settings are in one configuration file; `smsgw check FILE` checks it."
+    optParameters = [["config", "c", None, "The configuration file (TOML)."]]  # noqa: N815
+
+    def postOptions(self) -> None:
+        if self["config"] is None:
+            raise usage.UsageError("--config FILE is required")
+
+
+class Root(MultiService):
+    """All services of the process, and the log's format, which twistd asks its application for."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._json = configuration.log.format == "json"
+
+    def setServiceParent(self, parent: Any) -> None:
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        if self._json:
+            parent.setComponent(ILogObserver, jsonFileLogObserver(sys.stdout))
+
+
+def makeService(options: Options, reactor: IReactorCore | None = None) -> IService:
+    """The service of `twistd smsgw`; ends the process where the configuration is wrong."""
+    if reactor is None:
+        from twisted.internet import reactor as installed  # noqa: PLC0415  importing it installs one
+
+        reactor = installed
+    try:
+        configuration = load(options["config"], os.environ)
+        check_stores(configuration)
+        root = Root(configuration)
+        gateway = gateway_of(configuration, reactor)
+    except (ConfigError, StorageError) as error:
+        raise SystemExit(f"smsgw: {error}") from None
+    gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
+    return root
