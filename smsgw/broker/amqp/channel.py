@@ -17,6 +17,7 @@ from txamqp.message import Message
 from txamqp.protocol import AMQChannel
 
 from smsgw.broker.amqp import content, wire
+from smsgw.broker.amqp.fields import EncodeError
 
 
 class Connection(Protocol):
@@ -104,7 +105,7 @@ class Channel(AMQChannel):  # type: ignore[misc]  # txAMQP has no annotations
             return fail(closed_error(self.reason))
         try:
             payload = wire.encode_method(method, args)
-        except wire.EncodeError as error:
+        except EncodeError as error:
             return fail(error)
         self._client.send(wire.frame(wire.FRAME_METHOD, self.id, payload))
         if not method.responses or _wants_no_answer(method, args):

@@ -11,19 +11,18 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from smsgw.broker.amqp.wire import (
-    FRAME_BODY,
-    FRAME_HEADER,
-    FRAME_METHOD,
-    FRAME_OVERHEAD,
-    SPEC,
+from smsgw.broker.amqp.fields import (
+    PAST_THE_END,
+    READERS,
+    U16,
+    WRITERS,
     DecodeError,
     EncodeError,
-    Reader,
-    encode_shortstr,
-    encode_value,
-    frame,
+    at_end,
+    placed,
+    write_name,
 )
+from smsgw.broker.amqp.wire import FRAME_BODY, FRAME_HEADER, FRAME_METHOD, FRAME_OVERHEAD, SPEC, frame
 
 DELIVER = b"\x00\x3c\x00\x3c"
 RETURN = b"\x00\x3c\x00\x32"
@@ -34,7 +33,7 @@ NACK = b"\x00\x3c\x00\x78"
 BASIC = 60
 
 _PROPERTIES = tuple(
-    (field.name.replace("-", "_"), field.type, 1 << (15 - index))
+    (field.name.replace("-", "_"), 1 << (15 - index), READERS[field.type], WRITERS[field.type])
     for index, field in enumerate(SPEC.classes.byname["basic"].fields)
 )
 _HEADER = struct.Struct(">HHQ")
@@ -95,9 +94,9 @@ def encode_publish(
         EncodeError: names the property or the header that does not fit.
     """
     try:
-        where = encode_shortstr(exchange) + encode_shortstr(key)
+        where = write_name(exchange) + write_name(key)
     except EncodeError as error:
-        raise EncodeError(f"routing key: {error}") from None
+        raise placed("exchange or routing key", error) from None
     method = b"\x00\x3c\x00\x28\x00\x00%b%c" % (where, mandatory)
     header = _HEADER.pack(BASIC, 0, len(body)) + encode_properties(properties)
     if len(header) > frame_max - FRAME_OVERHEAD:
@@ -112,12 +111,16 @@ def encode_properties(properties: Mapping[str, Any]) -> bytes:
     """Flags and values; a property that is None is left out."""
     flags = 0
     pieces = []
-    for name, kind, flag in _PROPERTIES:
+    for name, flag, _, write in _PROPERTIES:
         value = properties.get(name)
-        if value is not None:
-            flags |= flag
-            pieces.append(encode_value(kind, value, name))
-    return flags.to_bytes(2, "big") + b"".join(pieces)
+        if value is None:
+            continue
+        flags |= flag
+        try:
+            pieces.append(write(value))
+        except Exception as error:  # noqa: BLE001  raised again, with the property's name
+            raise placed(name, error) from None
+    return U16.pack(flags) + b"".join(pieces)
 
 
 def decode_size(header: bytes) -> int:
@@ -131,8 +134,23 @@ def decode_size(header: bytes) -> int:
 
 def decode_properties(header: bytes) -> dict[str, Any]:
     """The properties of a content header, by their names with underscores; absent ones are absent."""
-    reader = Reader(header, _HEADER.size)
-    flags = word = reader.read("short")
-    while word & 1:  # flags that no client of 0-9-1 knows; their values follow ours
-        word = reader.read("short")
-    return {name: reader.read(kind) for name, kind, flag in _PROPERTIES if flags & flag}
+    found = {}
+    try:
+        flags, offset = _read_flags(header)
+        for name, flag, read, _ in _PROPERTIES:
+            if flags & flag:
+                found[name], offset = read(header, offset)
+    except PAST_THE_END:
+        raise DecodeError("a content header is cut short", len(header)) from None
+    at_end("a content header", offset, len(header))
+    return found
+
+
+def _read_flags(header: bytes) -> tuple[int, int]:
+    """The first word of flags, and the offset behind the last: the lowest bit says one more follows."""
+    offset = _HEADER.size
+    flags = word = U16.unpack_from(header, offset)[0]
+    while word & 1:
+        offset += 2
+        word = U16.unpack_from(header, offset)[0]
+    return flags, offset + 2

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, fail
 from smsgw.broker.amqp import content
 from smsgw.broker.amqp.channel import Channel, Quiet
 from smsgw.broker.amqp.client import Client
-from smsgw.broker.amqp.wire import EncodeError
+from smsgw.broker.amqp.fields import EncodeError
 from smsgw.broker.base import Properties, QueueFull, Unavailable, Unroutable
 
 UNCONFIRMED = 50_000
