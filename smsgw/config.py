@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -26,6 +26,8 @@ Width: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Rate: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 Fallible: TypeAlias = "Secret | Source"
 
+STATE_DIR = "/var/lib/smsgw"
+ROOT = PurePosixPath("/")
 ENDPOINTS = ("tcp:", "tls:", "ssl:", "unix:")
 
 
@@ -139,7 +141,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """A whole, valid configuration. Secrets are resolved, defaults that depend on others filled in."""
 
-    state_dir: str = "/var/lib/smsgw"
+    state_dir: str = STATE_DIR
     stop_timeout: float = 30.0
     broker: Broker = Broker()
     ledger: LedgerSettings = LedgerSettings()
@@ -197,7 +199,7 @@ V = TypeVar("V")
 
 
 def load(path: str | Path, environ: Mapping[str, str]) -> Configuration:
-    """The configuration in a file.
+    """The configuration in a file. Relative paths in it are relative to its folder.
 
     Raises:
         ConfigError: the file can't be read, is no TOML, or says something wrong; `str()` has one line
@@ -211,7 +213,8 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Configuration:
         raise ConfigError(str(path), f"not UTF-8 at octet {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"not TOML: {error}") from None
-    found = parse(table, environ, lambda name: Path(name).expanduser().read_text("utf-8"))
+    folder = Path(path).absolute().parent
+    found = parse(table, environ, lambda name: (folder / Path(name).expanduser()).read_text("utf-8"), folder)
     if isinstance(found, Configuration):
         return found
     lines = [f"{path}: {problem.path}: {problem.text}" for problem in found]
@@ -219,8 +222,13 @@ def load(path: str | Path, environ: Mapping[str, str]) -> Configuration:
     raise ConfigError(place, problem)
 
 
-def parse(table: dict[str, Any], environ: Mapping[str, str], read: Read) -> Configuration | list[Problem]:
-    """A TOML table as a configuration, or all that is wrong with it. `read` gives a secret file's text."""
+def parse(
+    table: dict[str, Any], environ: Mapping[str, str], read: Read, folder: PurePath = ROOT
+) -> Configuration | list[Problem]:
+    """A TOML table as a configuration, or all that is wrong with it.
+
+    `read` gives a secret file's text; `folder` is what a relative `state_dir` is relative to.
+    """
     problems: list[Problem] = []
     secrets = _Secrets(environ, read, problems)
 
@@ -251,10 +259,11 @@ def parse(table: dict[str, Any], environ: Mapping[str, str], read: Read) -> Conf
     }
     values["routes"] = tuple(
         take(convert(route, Route, f"routes[{number}]"))
-        for number, route in enumerate(table.get("routes", []))
+        for number, route in enumerate(_list(table, "routes", problems))
     )
     if problems:
         return problems
+    values["state_dir"] = str(folder / values.get("state_dir", STATE_DIR))
     configuration = Configuration(**values)
     return list(_impossible(configuration)) or configuration
 
@@ -286,6 +295,14 @@ def _tables(table: dict[str, Any], key: str, problems: list[Problem]) -> list[tu
         if not all(char.isalnum() or char in "_-" for char in name) or not name.isascii() or len(name) > 64:
             problems.append(Problem(f'{key}."{name}"', "a name has 1 to 64 ASCII letters, digits, _ and -"))
     return list(tables.items())
+
+
+def _list(table: dict[str, Any], key: str, problems: list[Problem]) -> list[Any]:
+    found = table.get(key, [])
+    if isinstance(found, list):
+        return found
+    problems.append(Problem(key, f"expected a list of tables, found {shown(found)}"))
+    return []
 
 
 def _channel(table: object, path: str) -> ChannelSettings | list[Problem]:
@@ -370,14 +387,16 @@ def _impossible_smpp(path: str, channel: SmppSettings) -> Iterator[Problem]:
             f"{path}.endpoint",
             f"expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found {shown(channel.endpoint)}",
         )
+    if len(channel.password.reveal()) > 8:
+        yield Problem(f"{path}.password", "SMPP has room for 8 characters; this one is longer")
     if channel.interface_version == "3.3" and channel.bind == "transceiver":
         yield Problem(
             f"{path}.bind", 'SMPP 3.3 has no transceiver; expected "transmitter", "receiver" or "pair"'
         )
-    total = channel.width * channel.sessions
-    if channel.rate and channel.timers.response and total / channel.rate > channel.timers.response / 2:
+    total, timeout = channel.width * channel.sessions, channel.timers.response
+    if channel.rate and timeout and total / channel.rate > timeout / 2:
         yield Problem(
             f"{path}.width",
-            f"{total} in flight at {channel.rate:g} parts per second take {total / channel.rate:g} s, more than "
-            f"half of the response timeout ({channel.timers.response:g} s): responses would come too late",
+            f"{total} in flight at {channel.rate:g} parts per second take {total / channel.rate:g} s, "
+            f"more than half of the response timeout ({timeout:g} s): responses would come too late",
         )

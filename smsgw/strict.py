@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -81,7 +81,7 @@ def convert(table: object, kind: type[S], path: str) -> S | list[Problem]:
     try:
         return msgspec.convert(table, kind, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        return [_explain(str(error), table, path)]
+        return [_explain(str(error), table, kind, path)]
 
 
 def _decode(kind: type[Any], value: object) -> Any:
@@ -124,7 +124,7 @@ def _struct_in(hint: Any) -> type[msgspec.Struct] | None:
     return None
 
 
-def _explain(error: str, table: dict[str, Any], path: str) -> Problem:
+def _explain(error: str, table: dict[str, Any], kind: type[msgspec.Struct], path: str) -> Problem:
     """msgspec's words, `Expected `int`, got `str` - at `$.a[0].b``, with place and value."""
     text, _, where = error.partition(" - at `$")
     where = where.rstrip("`")
@@ -133,10 +133,40 @@ def _explain(error: str, table: dict[str, Any], path: str) -> Problem:
     if missing:
         return Problem(join(place, missing[1]), "required, but missing")
     expected, _, got = text.partition(", got ")
-    found = shown(_value_at(table, where)) if "[...]" not in where else got.strip("`")
-    if got or place.rsplit(".", 1)[-1] in SECRETS:
-        found = found if place.rsplit(".", 1)[-1] not in SECRETS else got.strip("`") or "something else"
-    return Problem(place, f"{_plainly(expected)}, found {found}")
+    if expected.startswith("Invalid enum value"):
+        expected = f"Expected one of {', '.join(_choices(kind, where))}"
+    return Problem(place, f"{_plainly(expected)}, found {_found(table, where, got)}")
+
+
+def _found(table: dict[str, Any], where: str, got: str) -> str:
+    """The value at fault, or its kind where the value is secret or can't be pointed at."""
+    secret = any(key in SECRETS for key in re.findall(r"[^.\[\]]+", where))
+    value = None if "[...]" in where else _value_at(table, where)
+    if secret or value is None:
+        return _plainly(got) or _kind(value)
+    return shown(value)
+
+
+def _kind(value: object) -> str:
+    return _WORDS.get(type(value).__name__, "something else")
+
+
+def _choices(kind: type[msgspec.Struct], where: str) -> list[str]:
+    """The words that the field at `where` may be, through structs in structs."""
+    hint: Any = kind
+    for name in re.findall(r"\.([^.\[]+)", where):
+        inner = _struct_in(hint)
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(inner)} if inner else {}
+        hint = fields.get(name)
+    return [str(word) for word in _literals(hint)]
+
+
+def _literals(hint: Any) -> Iterator[Any]:
+    for each in get_args(hint):
+        if get_args(each):
+            yield from _literals(each)
+        elif isinstance(each, str | int) and get_origin(hint) is Literal:
+            yield each
 
 
 _WORDS = {
@@ -147,6 +177,8 @@ _WORDS = {
     "object": "a table",
     "array": "a list",
     "null": "nothing",
+    "dict": "a table",
+    "list": "a list",
 }
 
 

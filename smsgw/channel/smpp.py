@@ -8,6 +8,7 @@ learned of the account's message ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.error import ConnectError, DNSLookupError
@@ -20,14 +21,14 @@ from smsgw.channel.base import Upstream
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
 from smsgw.config import SmppSettings, account_of, queue_of
-from smsgw.errors import StorageError
+from smsgw.errors import PeerError, StorageError
 from smsgw.folding import Report
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
-from smsgw.smpp.connection import Answer, Answered, TimedOut
 from smsgw.smpp.constants import status_name
 from smsgw.smpp.dialect import IdCodec, candidates, index_key, submit_sm
+from smsgw.smpp.events import Answer, LinkLost, TimedOut
 from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import (
     BindReceiver,
@@ -36,7 +37,6 @@ from smsgw.smpp.pdu import (
     DataSm,
     DeliverSm,
     Pdu,
-    PduError,
     SubmitSm,
     SubmitSmResp,
     response_to,
@@ -87,7 +87,7 @@ class SmppSession:
     async def _serve(self, progress: Progress) -> Ended:
         """One try: connect, bind, and serve until the link is lost."""
         try:
-            protocol = await self.channel.connect(self)
+            protocol: SmppProtocol = await self.channel.connect(self)
         except (ConnectError, DNSLookupError) as error:
             return Ended(f"can't connect: {error}")
         progress("binding")
@@ -165,7 +165,7 @@ class SmppSession:
     def answered_late(self, request: Pdu, response: Pdu) -> None:
         self.channel.metrics.late_responses.labels(self.channel.name).inc()
 
-    def malformed(self, error: PduError) -> None:
+    def malformed(self, error: PeerError) -> None:
         self.channel.metrics.malformed.labels(self.channel.name).inc()
         self.log.warn("{session}: {error}", session=self.name, error=str(error))
 
@@ -253,15 +253,20 @@ class SmppChannel:
             name, serve, self._clock, backoff=backoff, now=self.now, errors=self.metrics.errors.labels("link")
         )
 
-    def connect(self, session: SmppSession) -> Deferred[SmppProtocol]:
+    def connect(self, session: SmppSession) -> Deferred[Any]:
+        """Fires with the `SmppProtocol` once the transport is up."""
+        settings = self.settings
         factory = SmppFactory(
             "esme",
-            self.settings.timers.seconds,
-            window=self.settings.width,
-            application_factory=lambda: session,
-            clock=self._clock,
+            settings.timers.seconds,
+            settings.width,
+            lambda _: session,
+            self._clock,
+            interface_version=VERSIONS[settings.interface_version],
+            errors=self.metrics.errors.labels("smpp"),
         )
-        return self._endpoint.connect(factory)
+        connected: Deferred[Any] = self._endpoint.connect(factory)
+        return connected
 
     def came_up(self, session: SmppSession) -> None:
         self._up.add(session)
@@ -300,8 +305,8 @@ class SmppChannel:
         """What an answer means for the message; None where the whole channel is to wait and send it again."""
         if isinstance(answer, TimedOut):
             return Unknown("no response in time")
-        if not isinstance(answer, Answered):
-            return Unknown(f"the link was lost: {answer.reason}", link_lost=True)
+        if isinstance(answer, LinkLost):
+            return Unknown(answer.reason, link_lost=True) if answer.sent else Unsent(answer.reason)
         code = answer.response.command_status
         status = Status(code, status_name(code))
         match self.settings.dialect.classify(code):

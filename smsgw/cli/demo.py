@@ -96,7 +96,6 @@ async def _demo(reactor: Any, folder: Path, once: bool, url: str | None) -> int:
             click.echo(
                 f"\nStill running. From another terminal: smsgw send -c {path} --to +46700000011 Hello"
             )
-            click.echo("Ctrl-C ends it.")
             await Deferred()
     finally:
         await producer.stop()

@@ -1,0 +1,261 @@
+# ruff: noqa: E501  the lines that operators see stay whole
+"""The configuration: what is right, and for everything wrong one line with place, value and expectation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smsgw.config import Configuration, NullSettings, SmppSettings, load, parse
+from smsgw.errors import ConfigError
+from smsgw.strict import Duration, Secret
+
+SMPP: dict[str, Any] = {"type": "smpp", "endpoint": "tcp:127.0.0.1:2775", "system_id": "acme"}
+
+
+def problems(table: dict[str, Any], environ: dict[str, str] | None = None) -> list[str]:
+    found = parse(table, environ or {}, _no_file)
+    assert isinstance(found, list), "expected problems"
+    return [f"{problem.path}: {problem.text}" for problem in found]
+
+
+def right(table: dict[str, Any], environ: dict[str, str] | None = None) -> Configuration:
+    found = parse(table, environ or {}, lambda name: f"from {name}\n")
+    assert isinstance(found, Configuration), found
+    return found
+
+
+def _no_file(name: str) -> str:
+    raise FileNotFoundError(2, "No such file or directory")
+
+
+def smpp(**settings: Any) -> dict[str, Any]:
+    return {"channels": {"acme": {**SMPP, **settings}}}
+
+
+def test_the_contracts_example_is_right_as_far_as_it_is_built(tmp_path: Path) -> None:
+    path = tmp_path / "smsgw.toml"
+    path.write_text(
+        dedent("""
+        [broker]
+        url = "amqp://guest:guest@127.0.0.1:5672/%2F"
+        prefix = "smsgw"
+        queue_type = "classic"
+        [ledger]
+        url = "sqlite:///var/lib/smsgw/ledger.db"
+        keep = "3d"
+        [channels.acme]
+        type = "smpp"
+        endpoint = "tls:smsc.example.net:2776"
+        system_id = "acme"
+        password = { env = "ACME_PASSWORD" }
+        bind = "transceiver"
+        sessions = 2
+        width = 50
+        rate = 100
+        queue = "nordic"
+        from = "ACME"
+        account = "acme"
+        [channels.acme.dialect]
+        message_id = "auto"
+        long_messages = "udh"
+        default_alphabet = "gsm7"
+        status = { 0x0045 = "temporary" }
+        [channels.dry]
+        type = "null"
+        [[routes]]
+        to = ["46", "47"]
+        queue = ["nordic", "dry"]
+        [manhole]
+        listen = "tcp:2222:interface=127.0.0.1"
+        authorized_keys = "~/.ssh/authorized_keys"
+        [log]
+        format = "text"
+        privacy = "masked"
+        """)
+    )
+    configuration = load(path, {"ACME_PASSWORD": "secret"})
+    acme = configuration.channels["acme"]
+    assert isinstance(acme, SmppSettings)
+    assert (acme.password, acme.sessions, acme.width, acme.rate) == (Secret("secret"), 2, 50, 100.0)
+    assert isinstance(configuration.channels["dry"], NullSettings)
+    assert configuration.queue_names == ("nordic", "dry")
+    assert configuration.ledger.keep == 3 * 86400
+    assert "secret" not in repr(configuration)
+    assert "guest" not in repr(configuration)
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ({"chanels": {}}, 'chanels: unknown key; did you mean "channels"?'),
+        (smpp(widht=5), 'channels.acme.widht: unknown key; did you mean "width"?'),
+        (smpp(width="50"), 'channels.acme.width: expected a whole number, found "50"'),
+        (smpp(width=0), "channels.acme.width: expected a whole number >= 1, found 0"),
+        (smpp(width=True), "channels.acme.width: expected a whole number, found true"),
+        (smpp(rate="fast"), 'channels.acme.rate: expected a number, found "fast"'),
+        (smpp(sessions=1.5), "channels.acme.sessions: expected a whole number, found 1.5"),
+        (
+            smpp(bind="both"),
+            'channels.acme.bind: expected one of transceiver, transmitter, receiver, pair, found "both"',
+        ),
+        (
+            smpp(dialect={"message_ids": "auto"}),
+            'channels.acme.dialect.message_ids: unknown key; did you mean "message_id"?',
+        ),
+        (smpp(dialect="odd"), 'channels.acme.dialect: expected a table, found "odd"'),
+        (
+            smpp(timers={"response": "soon"}),
+            'channels.acme.timers.response: expected a duration such as "10s", "5m", "3d", or a number of seconds, found "soon"',
+        ),
+        (
+            smpp(retry=["10s", "x"]),
+            'channels.acme.retry[1]: expected a duration such as "10s", "5m", "3d", or a number of seconds, found "x"',
+        ),
+        (smpp(password={"env": "NOPE"}), "channels.acme.password: the environment variable NOPE is not set"),
+        (smpp(password={"file": "/x"}), "channels.acme.password: /x: No such file or directory"),
+        (smpp(password={}), "channels.acme.password: expected exactly one of env and file"),
+        (smpp(password={"enw": "A"}), 'channels.acme.password.enw: unknown key; did you mean "env"?'),
+        (smpp(password="hunter2hunter2"), "channels.acme.password: SMPP has room for 8 characters; this one is longer"),
+        (smpp(password=5), "channels.acme.password: expected a secret, found a whole number"),
+        (
+            smpp(endpoint="smsc.example.net"),
+            'channels.acme.endpoint: expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found "smsc.example.net"',
+        ),
+        (smpp(type="smmp"), 'channels.acme.type: found "smmp", expected one of smpp, null'),
+        ({"channels": {"acme": {"type": "smpp"}}}, "channels.acme.endpoint: required, but missing"),
+        ({"channels": {"acme": {}}}, "channels.acme.type: required, but missing; one of smpp, null"),
+        ({"channels": {"acme": 3}}, "channels.acme: expected a table, found 3"),
+        ({"channels": []}, "channels: expected a table of tables, found a list"),
+        ({}, "channels: at least one channel is needed"),
+        (
+            {**smpp(), "broker": {"url": "http://x"}},
+            "broker.url: expected amqp://..., amqps://... or spool:///PATH",
+        ),
+        ({**smpp(), "ledger": {"url": "redis://x"}}, "ledger.url: expected sqlite:///PATH"),
+        (
+            {**smpp(), "broker": {"prefix": "a b"}},
+            "broker.prefix: expected a string matching regex '^[A-Za-z0-9_-]{1,64}$', found \"a b\"",
+        ),
+        ({**smpp(), "http": {}}, "http: the HTTP interface is not in this version"),
+        (
+            {**smpp(), "routes": [{"to": ["46"], "queue": ["nordc"]}]},
+            'routes[0].queue: no channel is fed from "nordc"; known here: acme',
+        ),
+        (
+            {**smpp(), "routes": [{"to": "46", "queue": ["acme"]}]},
+            'routes[0].to: expected a list, found "46"',
+        ),
+        (
+            {**smpp(), "stop_timeout": "long"},
+            'stop_timeout: expected a duration such as "10s", "5m", "3d", or a number of seconds, found "long"',
+        ),
+        ({**smpp(), "state_dir": 3}, "state_dir: expected a string, found 3"),
+        (smpp(queue="route"), 'channels: no queue can be named "route": that key goes to the routing rules'),
+        (
+            smpp(interface_version="3.3"),
+            'channels.acme.bind: SMPP 3.3 has no transceiver; expected "transmitter", "receiver" or "pair"',
+        ),
+        (
+            smpp(width=1000, rate=10),
+            "channels.acme.width: 1000 in flight at 10 parts per second take 100 s, more than half of the response timeout (60 s): responses would come too late",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(table: dict[str, Any], line: str) -> None:
+    assert problems(table) == [line]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    table = {"channels": {"a": {**SMPP, "widht": 1}, "b": {**SMPP, "width": "x"}}, "lgo": {}}
+    assert [line.split(":")[0] for line in problems(table)] == ["lgo", "channels.a.widht", "channels.b.width"]
+
+
+def test_no_error_shows_a_secret() -> None:
+    lines = problems({**smpp(password={"env": "X"}), "broker": {"url": {"env": "Y", "file": "Z"}}})
+    assert len(lines) == 2
+    assert all("hunter2" not in line for line in problems(smpp(password=["hunter2"])))
+
+
+def test_secrets_come_from_files_and_the_environment() -> None:
+    acme = right(smpp(password={"file": "/run/secret"})).channels["acme"]
+    assert isinstance(acme, SmppSettings)
+    assert acme.password.reveal() == "from /run/secret"
+    assert right({**smpp(), "broker": {"url": {"env": "B"}}}, {"B": "amqp://h"}).broker_url == "amqp://h"
+
+
+def test_defaults_follow_from_the_state_dir() -> None:
+    configuration = right({**smpp(), "state_dir": "/srv/sms"})
+    assert configuration.broker_url == "spool:///srv/sms/spool.db"
+    assert configuration.ledger_url == "sqlite:///srv/sms/ledger.db"
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    (tmp_path / "a.toml").write_text(
+        'state_dir = "state"\n[channels.acme]\ntype = "smpp"\nendpoint = "tcp:h:1"\nsystem_id = "a"\n'
+        'password = { file = "secret" }\n'
+    )
+    configuration = load(tmp_path / "a.toml", {})
+    acme = configuration.channels["acme"]
+    assert isinstance(acme, SmppSettings)
+    assert acme.password.reveal() == "s3cret"
+    assert configuration.ledger_url == f"sqlite://{tmp_path}/state/ledger.db"
+
+
+def test_a_file_that_is_no_toml_names_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("[channels\n")
+    with pytest.raises(ConfigError, match=r"a\.toml: not TOML: .*line 1"):
+        load(path, {})
+    path.write_bytes(b"a = '\xff'")
+    with pytest.raises(ConfigError, match="not UTF-8 at octet 5"):
+        load(path, {})
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml", {})
+
+
+def test_every_line_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("lgo = 1\nchanels = 2\n")
+    with pytest.raises(ConfigError) as raised:
+        load(path, {})
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{path}: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("250ms", 0.25), ("10s", 10), ("1.5m", 90), ("2h", 7200), ("3d", 259200), (7, 7), (0.5, 0.5)],
+)
+def test_durations(written: object, seconds: float) -> None:
+    assert Duration.parse(written) == seconds
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+toml = st.recursive(
+    scalars.filter(lambda value: value is not None),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.sampled_from(
+    ["broker", "ledger", "channels", "routes", "queues", "manhole", "log", "state_dir", "stop_timeout"]
+)
+
+
+@given(st.dictionaries(names, toml, max_size=4))
+def test_whatever_the_table_holds_it_ends_in_words(table: dict[str, Any]) -> None:
+    found = parse(table, {}, _no_file)
+    assert isinstance(found, Configuration) or all(problem.text for problem in found)
+
+
+@given(st.dictionaries(st.sampled_from([*SmppSettings.__struct_encode_fields__, "type"]), toml, max_size=6))
+def test_whatever_a_channel_holds_it_ends_in_words(settings: dict[str, Any]) -> None:
+    found = parse({"channels": {"acme": {**SMPP, **settings}}}, {}, _no_file)
+    assert isinstance(found, Configuration) or all(problem.text for problem in found)
