@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from smsgw import message
+from smsgw import config, message
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tap/*.md")])
@@ -67,6 +67,15 @@ def test_make_targets_exist(page: str) -> None:
     assert named <= targets
 
 
+@pytest.mark.parametrize("page", [name(page) for page in PAGES])
+def test_commands_exist(page: str) -> None:
+    from smsgw.cli import main
+
+    code = "\n".join(INLINE_OR_BLOCK.findall((ROOT / page).read_text()))
+    named = set(re.findall(r"(?:^|[`/])smsgw ([a-z]+)(?= |`|$)", code, re.MULTILINE))
+    assert named <= set(main.commands)
+
+
 def test_the_readme_names_the_two_commands() -> None:
     readme = (ROOT / "README.md").read_text()
     assert "make run" in readme
@@ -80,7 +89,6 @@ def environment(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("text", [*blocks("toml")])
 def test_configurations_in_the_documentation_are_valid(text: str, tmp_path: Path) -> None:
-    config = pytest.importorskip("smsgw.config")
     file = tmp_path / "smsgw.toml"
     file.write_text(text)
     assert config.load(file, environment(text)).channels
@@ -88,7 +96,6 @@ def test_configurations_in_the_documentation_are_valid(text: str, tmp_path: Path
 
 @pytest.mark.parametrize("file", CONFIGURATIONS, ids=name)
 def test_configurations_to_start_from_are_valid_as_they_are(file: Path) -> None:
-    config = pytest.importorskip("smsgw.config")
     assert config.load(file, {}).channels
 
 
