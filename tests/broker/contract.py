@@ -776,9 +776,7 @@ class BrokerContract:
             consumers: list[Any] = []
 
             def carry(delivery: Delivery) -> None:
-                most[0] = max(
-                    most[0], *(consumer.unsettled for consumer in consumers or [None] if consumer), 0
-                )
+                most.extend(consumer.unsettled for consumer in consumers)
                 number = json.loads(delivery.body)["n"]
                 if number % 3 == 0 and not delivery.redelivered:
                     delivery.nack()

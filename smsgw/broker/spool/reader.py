@@ -325,7 +325,7 @@ class QueueReader:
 
     def _consumer_with_room(self) -> SpoolConsumer | None:
         """The next in turn."""
-        for _ in self._consumers:
+        for _ in range(len(self._consumers)):
             self._consumers.rotate(-1)
             if self._consumers[-1].unsettled < self._consumers[-1].width:
                 return self._consumers[-1]

@@ -6,8 +6,10 @@ configuration, and only the queues are in the file.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from smsgw.broker.base import BrokerError
-from smsgw.broker.topology import ExchangeKind, Topology
+from smsgw.broker.topology import Topology
 
 
 def topic_matches(pattern: str, key: str) -> bool:
@@ -29,12 +31,12 @@ class Router:
 
     def __init__(self, topology: Topology) -> None:
         self.queues = tuple(queue.name for queue in topology.queues)
-        self._kinds: dict[str, ExchangeKind] = {
-            exchange.name: exchange.kind for exchange in topology.exchanges
-        }
-        self._bindings: dict[str, list[tuple[str, str]]] = {exchange: [] for exchange in self._kinds}
+        self._kinds = {exchange.name: exchange.kind for exchange in topology.exchanges}
+        self._bound: dict[str, dict[str, tuple[str, ...]]] = {exchange: {} for exchange in self._kinds}
         for binding in topology.bindings:
-            self._bindings[binding.exchange].append((binding.key, binding.queue))
+            key = "" if self._kinds[binding.exchange] == "fanout" else binding.key
+            bound = self._bound[binding.exchange]
+            bound[key] = _once(*bound.get(key, ()), binding.queue)
 
     def is_topic(self, exchange: str) -> bool:
         return self._kinds.get(exchange) == "topic"
@@ -50,11 +52,12 @@ class Router:
         kind = self._kinds.get(exchange)
         if kind is None:
             raise BrokerError(f"there is no exchange {exchange!r}")
-        found = (queue for pattern, queue in self._bindings[exchange] if _leads(kind, pattern, key))
-        return tuple(dict.fromkeys(found))
+        bound = self._bound[exchange]
+        if kind == "topic":
+            matching = (queues for pattern, queues in bound.items() if topic_matches(pattern, key))
+            return _once(*chain.from_iterable(matching))
+        return bound.get("" if kind == "fanout" else key, ())
 
 
-def _leads(kind: ExchangeKind, pattern: str, key: str) -> bool:
-    if kind == "fanout":
-        return True
-    return pattern == key or (kind == "topic" and topic_matches(pattern, key))
+def _once(*queues: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(queues))

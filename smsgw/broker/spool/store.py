@@ -17,7 +17,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -89,6 +89,9 @@ _INSERT = """
 """
 
 
+_Values: TypeAlias = tuple[int, int, float | None, str, bytes, bytes]
+
+
 class Store:
     """The operations on the tables. Holds nothing but the queues it has looked up."""
 
@@ -120,7 +123,9 @@ class Store:
     ) -> list[BrokerError | None]:
         """Store what can be stored; for each publish None, or why it was not."""
         added: Counter[str] = Counter()
-        verdicts = [self._store(connection, one, now, added) for one in publishes]
+        rows: list[_Values] = []
+        verdicts = [self._store(connection, one, now, added, rows) for one in publishes]
+        connection.executemany(_INSERT, rows)
         self._count(connection, added)
         for name in added:
             self._drop_heads(connection, name, now)
@@ -229,8 +234,14 @@ class Store:
         return Expired(reached, again, skipped)
 
     def _store(
-        self, connection: sqlite3.Connection, one: Publish, now: float, added: Counter[str]
+        self,
+        connection: sqlite3.Connection,
+        one: Publish,
+        now: float,
+        added: Counter[str],
+        rows: list[_Values],
     ) -> BrokerError | None:
+        """Put what is to be inserted into `rows` and count it in `added`; None, or why it can't be."""
         found = [queue for name in one.queues if (queue := self._queue(connection, name)) is not None]
         if not found and one.mandatory:
             return Unroutable(f"{one.exchange!r} has no queue for the key {one.key!r}")
@@ -238,7 +249,7 @@ class Store:
             if self._is_full(connection, queue, added):
                 return QueueFull(f"queue {queue.name!r} holds {queue.declared.max_length} messages")
         for queue in found:
-            _insert(connection, queue, one, now)
+            rows.append(_values(queue, one, now))
             added[queue.name] += 1
         return None
 
@@ -272,7 +283,7 @@ class Store:
             for name in one.queues:
                 target = self._queue(connection, name)
                 if target is not None:
-                    _insert(connection, target, one, now)
+                    connection.execute(_INSERT, _values(target, one, now))
                     added[name] += 1
         self._count(connection, added)
         self._delete(connection, queue.name, [row[0] for row in rows])
@@ -367,19 +378,11 @@ def _show(
         connection.execute("DELETE FROM published WHERE id <= ?", (oldest,))
 
 
-def _insert(connection: sqlite3.Connection, queue: _Queue, one: Publish, now: float) -> None:
-    lives = [span for span in (one.expiration, queue.declared.ttl) if span is not None]
-    connection.execute(
-        _INSERT,
-        (
-            queue.id,
-            min(one.priority, queue.declared.max_priority or 0),
-            now + min(lives) if lives else None,
-            one.key,
-            one.properties,
-            one.body,
-        ),
-    )
+def _values(queue: _Queue, one: Publish, now: float) -> _Values:
+    declared = queue.declared
+    lives = [span for span in (one.expiration, declared.ttl) if span is not None]
+    priority = min(one.priority, declared.max_priority or 0)
+    return queue.id, priority, now + min(lives) if lives else None, one.key, one.properties, one.body
 
 
 def _last_id(connection: sqlite3.Connection, table: str) -> int:
