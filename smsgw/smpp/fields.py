@@ -212,7 +212,7 @@ class _ManyStep:
     def __init__(self, name: str, kind: Many) -> None:
         self._name = name
         self._shapes = kind.shapes
-        self._plans = {shape: plan(shape) for shape in kind.shapes}
+        self._plans = {shape: plan(shape, last=False) for shape in kind.shapes}
         self._flagged = len(kind.shapes) > 1
 
     def read(self, frame: bytes, offset: int, values: list[Any]) -> int:
@@ -290,8 +290,11 @@ def kinds(shape: type[msgspec.Struct]) -> dict[str, Any]:
     return {name: metadata[0] for name, metadata in described if metadata}
 
 
-def plan(shape: type[msgspec.Struct], *, lenient: bool = False) -> tuple[Step, ...]:
-    """The steps of a class. `lenient`: a C-Octet String is read whatever its length."""
+def plan(shape: type[msgspec.Struct], *, lenient: bool = False, last: bool = True) -> tuple[Step, ...]:
+    """The steps of a class.
+
+    `lenient`: a C-Octet String is read whatever its length. `last`: nothing but TLVs follows it.
+    """
     table = kinds(shape)
     steps: list[Step] = []
     run: list[str] = []
@@ -302,7 +305,7 @@ def plan(shape: type[msgspec.Struct], *, lenient: bool = False) -> tuple[Step, .
         if run:
             steps.append(_run(run, table))
             run = []
-        steps.append(_step(name, kind, lenient=lenient, final=name == list(table)[-1]))
+        steps.append(_step(name, kind, lenient=lenient, final=last and name == list(table)[-1]))
     if run:
         steps.append(_run(run, table))
     return tuple(steps)
