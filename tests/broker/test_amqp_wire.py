@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgw.broker.amqp import content, wire
@@ -73,10 +74,8 @@ def test_a_stream_out_of_step_is_fatal(octets: bytes, problem: str) -> None:
 
 @given(st.binary(max_size=100))
 def test_garbage_is_a_frame_error_or_waits(garbage: bytes) -> None:
-    try:
+    with contextlib.suppress(wire.FrameError):
         wire.Framer(wire.FRAME_MIN_SIZE).feed(garbage)
-    except wire.FrameError:
-        pass
 
 
 def test_the_specification_has_what_rabbitmq_adds() -> None:
@@ -91,6 +90,7 @@ def test_the_specification_has_what_rabbitmq_adds() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.klass.name}.{method.name}")
+@settings(max_examples=20)
 @given(data=st.data())
 def test_every_method_comes_back_as_it_went(method: Any, data: st.DataObject) -> None:
     args = data.draw(st.tuples(*(ARGUMENTS[field.type] for field in method.fields)))
@@ -105,10 +105,8 @@ def test_every_method_comes_back_as_it_went(method: Any, data: st.DataObject) ->
 def test_garbage_in_a_method_is_an_error_of_ours(method: Any, garbage: bytes) -> None:
     head = method.klass.id.to_bytes(2, "big") + method.id.to_bytes(2, "big")
     for octets in (garbage, head + garbage):
-        try:
+        with contextlib.suppress(DecodeError):
             wire.decode_method(octets)
-        except DecodeError:
-            pass
 
 
 def test_an_unknown_method_is_named() -> None:
@@ -134,10 +132,8 @@ def test_properties_come_back_as_they_went(some: dict[str, Any], size: int) -> N
 
 @given(st.binary(max_size=100))
 def test_garbage_in_properties_is_an_error_of_ours(garbage: bytes) -> None:
-    try:
+    with contextlib.suppress(DecodeError):
         content.decode_properties(bytes(12) + garbage)
-    except DecodeError:
-        pass
 
 
 def test_more_flags_than_we_know_are_passed_over() -> None:

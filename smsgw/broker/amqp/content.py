@@ -20,6 +20,7 @@ from smsgw.broker.amqp.fields import (
     EncodeError,
     at_end,
     placed,
+    read_shortstr,
     write_name,
 )
 from smsgw.broker.amqp.wire import FRAME_BODY, FRAME_HEADER, FRAME_METHOD, FRAME_OVERHEAD, SPEC, frame
@@ -45,18 +46,13 @@ _CONFIRM = struct.Struct(">4sQB")
 def decode_deliver(payload: bytes) -> tuple[str, int, bool, str]:
     """Consumer tag, delivery tag, redelivered, routing key of basic.deliver."""
     try:
-        at = 5 + payload[4]
+        consumer, at = read_shortstr(payload, 4)
         tag, redelivered = _DELIVERY.unpack_from(payload, at)
-        key_at = at + 10 + payload[at + 9]
-        key = payload[key_at + 1 : key_at + 1 + payload[key_at]]
-    except (IndexError, struct.error):
+        key, end = read_shortstr(payload, at + 10 + payload[at + 9])
+    except PAST_THE_END:
         raise DecodeError("basic.deliver is cut short", len(payload)) from None
-    return (
-        payload[5:at].decode("utf-8", "replace"),
-        tag,
-        redelivered != 0,
-        key.decode("utf-8", "backslashreplace"),
-    )
+    at_end("basic.deliver", end, len(payload))
+    return consumer, tag, redelivered != 0, key
 
 
 def decode_confirm(payload: bytes) -> tuple[int, bool]:
