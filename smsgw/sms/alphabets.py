@@ -125,17 +125,15 @@ def _septet(found: int | bytes | None) -> int:
     return found if isinstance(found, int) else _NO_SEPTET[0]
 
 
-@cache
 def alphabet(locking: int = 0, single: int = 0) -> Alphabet:
     """The alphabet of a pair of national language identifiers; 0 is the default table.
 
     An identifier that has no such table means the default one, as clause 6.2.1.2.4 asks of a
-    receiver; so there are never more than 14 x 14 of them.
+    receiver.
     """
-    known = (locking if locking in LOCKING else 0, single if single in SINGLE else 0)
-    if known != (locking, single):
-        return alphabet(*known)
-    return Alphabet(locking, single)
+    return _made(locking if locking in LOCKING else 0, single if single in SINGLE else 0)
 
+
+_made = cache(Alphabet)
 
 DEFAULT = alphabet()

@@ -207,7 +207,7 @@ def _inexpressible(error: UnicodeEncodeError, what: str) -> Impossible:
 
 
 def _national(request: _Request, languages: Collection[int]) -> Coding | None:
-    """The fewest parts, then octets, that the languages' tables allow; None if none has the text."""
+    """The cheapest coding that the languages' tables allow; None if none of them has the text."""
     best: Coding | None = None
     for tables in _pairs(languages):
         found = _with_tables(request, tables)
@@ -217,16 +217,16 @@ def _national(request: _Request, languages: Collection[int]) -> Coding | None:
 
 
 def _pairs(languages: Collection[int]) -> Iterator[Alphabet]:
-    """Single shift alone first: a phone that lacks the table still shows every other character."""
+    """The pairs of tables, the default one among them, other than two default ones."""
     allowed = sorted(set(languages))
     locking = [0, *(language for language in allowed if language in LOCKING and language)]
     single = [0, *(language for language in allowed if language in SINGLE and language)]
     return (alphabet(*pair) for pair in product(locking, single) if pair != (0, 0))
 
 
-def _cost(coding: Coding) -> tuple[int, int]:
-    """Parts, then bits on the air."""
-    return coding.parts, 7 * coding.units + 8 * coding.parts * udh.size(coding.elements)
+def _cost(coding: Coding) -> tuple[int, bool, int]:
+    """Parts; then rather no locking shift (a phone that lacks it shows not one letter right); then bits."""
+    return coding.parts, coding.locking != 0, 7 * coding.units + 8 * coding.parts * udh.size(coding.elements)
 
 
 def _with_tables(request: _Request, tables: Alphabet) -> Coding | None:
