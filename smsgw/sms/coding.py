@@ -13,7 +13,8 @@ counted as what they are there, whatever form they have on the way to the SMSC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
+from functools import cache, lru_cache
 from itertools import product
 from typing import Literal, TypeAlias
 
@@ -135,7 +136,7 @@ def choose(
     found = _gsm7(request) if packs else _converted(request, default_alphabet)
     if isinstance(found, Coding) or found.position is None:
         return found
-    national = _national(request, languages) if packs and languages else None
+    national = _national(request, languages, text[found.position]) if packs and languages else None
     if wanted == "gsm7":
         return national or found
     return _cheaper(national, _ucs2(request, found.problem))
@@ -190,7 +191,7 @@ def _cut_ucs2(text: str, octets: bytes, room: int) -> list[bytes]:
 
 
 def _code_units(text: str) -> int:
-    return len(text.encode("utf-16-be")) // 2
+    return len(text) if text.isascii() else len(text.encode("utf-16-be")) // 2
 
 
 def _latin1(request: _Request, why: str) -> Coding | Impossible:
@@ -206,22 +207,26 @@ def _inexpressible(error: UnicodeEncodeError, what: str) -> Impossible:
     return Impossible(f"character {error.start + 1} is {what}", error.start)
 
 
-def _national(request: _Request, languages: Collection[int]) -> Coding | None:
-    """The cheapest coding that the languages' tables allow; None if none of them has the text."""
+def _national(request: _Request, languages: Collection[int], foreign: str) -> Coding | None:
+    """The cheapest coding that the languages' tables allow; None if none of them has the text.
+
+    `foreign` is a character that the default alphabet lacks: tables that lack it too are not tried.
+    """
     best: Coding | None = None
-    for tables in _pairs(languages):
-        found = _with_tables(request, tables)
+    for tables in _pairs(tuple(languages)):
+        found = _with_tables(request, tables) if tables.expresses(foreign) else None
         if found is not None and (best is None or _cost(found) < _cost(best)):
             best = found
     return best
 
 
-def _pairs(languages: Collection[int]) -> Iterator[Alphabet]:
+@lru_cache(maxsize=64)
+def _pairs(languages: tuple[int, ...]) -> tuple[Alphabet, ...]:
     """The pairs of tables, the default one among them, other than two default ones."""
-    allowed = sorted(set(languages))
-    locking = [0, *(language for language in allowed if language in LOCKING and language)]
-    single = [0, *(language for language in allowed if language in SINGLE and language)]
-    return (alphabet(*pair) for pair in product(locking, single) if pair != (0, 0))
+    allowed = sorted(set(languages) - {0})
+    locking = [0, *(language for language in allowed if language in LOCKING)]
+    single = [0, *(language for language in allowed if language in SINGLE)]
+    return tuple(alphabet(*pair) for pair in product(locking, single) if pair != (0, 0))
 
 
 def _cost(coding: Coding) -> tuple[int, bool, int]:
@@ -253,6 +258,7 @@ def _shift_elements(tables: Alphabet) -> tuple[Element, ...]:
     return (*locking, *single)
 
 
+@cache
 def _naming(tables: Alphabet) -> str:
     names = {identifier: name for name, identifier in LANGUAGES.items()}
     used = {"locking shift": tables.locking, "single shift": tables.single}
@@ -280,8 +286,10 @@ def _coded(
     most = min(request.max_parts, MAX_PARTS)
     least = -(-units // room)
     pieces = tuple(cut(room)) if least <= most else ()
-    if not 0 < len(pieces) <= most:
-        return Impossible(f"the text takes {max(len(pieces), least)} parts; at most {most} are allowed")
+    if not pieces:
+        return Impossible(f"the text takes at least {least} parts; at most {most} are allowed")
+    if len(pieces) > most:
+        return Impossible(f"the text takes {len(pieces)} parts; at most {most} are allowed")
     return Coding(
         encoding=encoding, pieces=pieces, units=units, why=why, form=request.form, elements=elements
     )

@@ -129,8 +129,8 @@ def test_binary_is_no_encoding_for_text() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a" * (255 * 153 + 1), "the text takes 256 parts; at most 255 are allowed"),
-        ("ж" * (255 * 67 + 1), "the text takes 256 parts; at most 255 are allowed"),
+        ("a" * (255 * 153 + 1), "the text takes at least 256 parts; at most 255 are allowed"),
+        ("ж" * (255 * 67 + 1), "the text takes at least 256 parts; at most 255 are allowed"),
         ("€" * (255 * 76 + 1), "the text takes 256 parts; at most 255 are allowed"),
     ],
 )
@@ -144,7 +144,7 @@ def test_no_more_parts_than_an_octet_can_number(text: str, problem: str) -> None
 def test_max_parts(form: Form) -> None:
     assert coded("a" * 300, form=form).parts == 2
     assert choose("a" * 300, max_parts=1, form=form) == Impossible(
-        "the text takes 2 parts; at most 1 are allowed"
+        "the text takes at least 2 parts; at most 1 are allowed"
     )
 
 
