@@ -126,7 +126,7 @@ def parse(octets: bytes) -> Header:
     offset = 1
     while offset < length:
         end = offset + 2 + (octets[offset + 1] if offset + 1 < length else 0)
-        if end > length or offset + 1 >= length:
+        if end > length:
             return Header((), length, f"the element at octet {offset} runs past the user data header")
         elements.append(Element(octets[offset], bytes(octets[offset + 2 : end])))
         offset = end

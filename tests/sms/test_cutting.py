@@ -17,7 +17,8 @@ SWEDEN = "🇸🇪"
 THUMB = "👍🏽"
 KSHA = "क्षि"
 GAG = "\u1100\u1161\u11a8"
-CLUSTERS = (E_ACUTE, FAMILY, SWEDEN, THUMB, KSHA, GAG)
+NUMBER = "\u0600\u0661"
+CLUSTERS = (E_ACUTE, FAMILY, SWEDEN, THUMB, KSHA, GAG, NUMBER)
 ORDINARY = st.text(st.characters(exclude_categories=["Cs"]))
 JOINING = st.text(st.sampled_from("a\u0301\u200d👨👩🏽🇸क्षि\u1100\u1161\r\n"))
 
