@@ -4,7 +4,7 @@
 SMSC) that it belongs to a whole, in one of four forms:
 
 * `udh`, `udh16`: a concatenation element with an 8 or 16-bit reference in each part's header;
-* `sar`: no element; the caller writes sar_msg_ref_num, sar_total_segments and sar_segment_seqnum
+* `sar`: no concatenation element; the caller writes sar_msg_ref_num, sar_total_segments and sar_segment_seqnum
   from the part's `reference`, `total` and `number`;
 * `payload`: one part that holds all, for the message_payload TLV; the SMSC cuts it.
 
@@ -31,8 +31,8 @@ from smsgw.sms.coding import (
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One short message: `udh` (with its length octet, or empty) and `payload` as on the wire.
 
-    `number` of `total` from 1; `reference` only where there are several. A `total` above 1 without
-    a header means SAR; `whole` means that the message_payload TLV carries the payload.
+    `number` of `total` from 1; `reference` only where there are several. `sar` means that the three SAR
+    TLVs tell these, not the header; `whole` that the message_payload TLV carries header and payload.
     """
 
     payload: bytes
@@ -41,6 +41,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 1
     total: int = 1
     reference: int | None = None
+    sar: bool = False
     whole: bool = False
 
     def __repr__(self) -> str:
@@ -113,7 +114,15 @@ def _segments(
 ) -> tuple[Part, ...]:
     header, total = udh.build(elements), len(pieces)
     return tuple(
-        Part(payload=piece, encoding=encoding, udh=header, number=number, total=total, reference=reference)
+        Part(
+            payload=piece,
+            encoding=encoding,
+            udh=header,
+            number=number,
+            total=total,
+            reference=reference,
+            sar=True,
+        )
         for number, piece in enumerate(pieces, 1)
     )
 

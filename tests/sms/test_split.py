@@ -39,7 +39,7 @@ def octets_on_air(part: Part) -> int:
 def test_what_fits_one_part_is_the_same_in_all_forms(form: Form, text: str, payload: bytes) -> None:
     (part,) = parts_of(text, form, reference=None)
     assert (part.udh, part.payload) == (b"", payload)
-    assert (part.number, part.total, part.reference, part.whole) == (1, 1, None, False)
+    assert (part.number, part.total, part.reference, part.sar, part.whole) == (1, 1, None, False, False)
 
 
 def test_udh() -> None:
@@ -58,7 +58,7 @@ def test_udh16() -> None:
 
 def test_sar() -> None:
     parts = parts_of("a" * 161, "sar", 0x5012A)
-    assert [part.udh for part in parts] == [b"", b""]
+    assert [(part.udh, part.sar) for part in parts] == [(b"", True), (b"", True)]
     assert [(part.number, part.total, part.reference) for part in parts] == [(1, 2, 0x12A), (2, 2, 0x12A)]
 
 
