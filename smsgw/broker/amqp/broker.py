@@ -312,6 +312,8 @@ class AmqpBroker:
     async def _stop(self) -> None:
         self._tell_waiting(lambda waiting: waiting.errback(Unavailable("the broker connection was stopped")))
         client, loop = self._client, self._loop
+        for standing in list(self._standing):
+            standing.cancel()
         if client is not None:
             await self._bounded(self._publisher.idle(), DRAIN_SECONDS)
             client.leave(CLOSE_SECONDS)
@@ -319,8 +321,6 @@ class AmqpBroker:
             loop.cancel()
         if loop is not None:
             await loop
-        for standing in list(self._standing):
-            standing.retire()
         self._publisher.detach("the broker connection was stopped")
         self._set_state("stopped")
 

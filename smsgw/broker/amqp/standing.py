@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -61,6 +61,11 @@ class Standing:
         """Not to begin again."""
         self._retired = True
         self._stop_pause()
+
+    def cancel(self) -> Deferred[None]:
+        """Ask the broker for nothing more; fires when it knows."""
+        self.retire()
+        return succeed(None)
 
     def forget(self) -> None:
         self.retire()
