@@ -4,7 +4,7 @@
 SMSC) that it belongs to a whole, in one of four forms:
 
 * `udh`, `udh16`: a concatenation element with an 8 or 16-bit reference in each part's header;
-* `sar`: no concatenation element; the caller writes sar_msg_ref_num, sar_total_segments and sar_segment_seqnum
+* `sar`: no such element; the caller writes sar_msg_ref_num, sar_total_segments and sar_segment_seqnum
   from the part's `reference`, `total` and `number`;
 * `payload`: one part that holds all, for the message_payload TLV; the SMSC cuts it.
 
