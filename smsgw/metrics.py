@@ -28,6 +28,7 @@ COUNTERS = {
 GAUGES = {
     "sessions_up": ("Sessions that are bound.", ("channel",)),
     "in_flight": ("Messages taken and not yet settled.", ("channel",)),
+    "backlog": ("Messages waiting in a queue.", ("queue",)),
 }
 """name: (what it shows, labels). Exposed as `smsgw_<name>`."""
 
@@ -56,3 +57,4 @@ class Metrics:
     errors: Counter
     sessions_up: Gauge
     in_flight: Gauge
+    backlog: Gauge

@@ -55,7 +55,11 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
         check_stores(configuration)
         root = Root(configuration)
         gateway = gateway_of(configuration, reactor)
+        gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
+        if configuration.manhole is not None:
+            from smsgw.manhole import manhole_service  # noqa: PLC0415  Conch costs memory that few need
+
+            manhole_service(configuration, gateway, reactor).setServiceParent(root)  # type: ignore[no-untyped-call]
     except (ConfigError, StorageError) as error:
         raise SystemExit(f"smsgw: {error}") from None
-    gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
     return root

@@ -8,6 +8,7 @@ takes none: *not bound means not consuming*.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -31,6 +32,13 @@ class LinkState(msgspec.Struct, frozen=True):
     error: str | None = None
     tries: int = 0
     retry_in: float | None = None
+
+    def __str__(self) -> str:
+        """In words: `up since 2026-11-23 20:15:03Z`."""
+        since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        retry = f", next try {self.retry_in:.1f} s later ({self.tries} failed)" if self.retry_in else ""
+        error = f", last error: {self.error}" if self.error else ""
+        return f"{self.name} since {since}{retry}{error}"
 
 
 class Session(Protocol):
@@ -74,6 +82,10 @@ class Channel(Protocol):
     @property
     def receipts(self) -> bool:
         """Whether receipts can come for what it sends; without, `accepted` is the last word."""
+
+    @property
+    def sessions(self) -> Sequence[object]:
+        """All its sessions, up or not; their reprs tell an operator how they are."""
 
     @property
     def sessions_up(self) -> int: ...

@@ -59,6 +59,7 @@ class NullChannel:
         self.queue = queue
         self.pace = Pace(rate, clock)
         self.session = NullSession(self, width)
+        self.sessions = [self.session]
         self.sessions_up = 0
         self._delay = delay
         self._clock = clock

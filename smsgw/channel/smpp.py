@@ -72,10 +72,8 @@ class SmppSession:
         self._lost: Deferred[str] | None = None
 
     def __repr__(self) -> str:
-        state = self.link.state
-        used = f", {self.in_flight}/{self.width} in flight" if self.sends else ""
-        trouble = f", last error: {state.error}" if state.error else ""
-        return f"<session {self.name} {self._bind.__name__}: {state.name}{used}{trouble}>"
+        used = f", {self.in_flight}/{self.width} unanswered" if self.sends else ""
+        return f"<session {self.name} {self._bind.__name__}: {self.link.state}{used}>"
 
     @property
     def in_flight(self) -> int:

@@ -8,6 +8,7 @@ is found in the ledger when the delivery comes again, and is not sent twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -79,6 +80,7 @@ class Outgoing:
         pay: Callable[[Sequence[Owed]], None],
     ) -> None:
         self.feeds: dict[Session, Feed] = {}
+        self.accepted: Counter[str] = Counter()
         self._broker = broker
         self._ledger = ledger
         self._durable = durable
@@ -170,6 +172,7 @@ class Outgoing:
         self, delivery: Delivery, session: Session, submission: Submission, outcome: Accepted
     ) -> None:
         channel, message = session.channel, submission.message
+        self.accepted[channel.name] += 1
         ids = [part.smsc_id for part in outcome.parts]
         record = Record(
             id=submission.id,

@@ -22,6 +22,7 @@ from smsgw.folding import Report
 from smsgw.gateway.durable import Durable
 from smsgw.gateway.events import Events
 from smsgw.gateway.outgoing import Outgoing
+from smsgw.gateway.overview import Overview
 from smsgw.gateway.receipts import Receipts
 from smsgw.gateway.routing import Router, Rule
 from smsgw.ledger.base import Ledger
@@ -65,6 +66,9 @@ class Gateway(Service):
             broker, ledger, self.durable, metrics=self.metrics, clock=clock, pay=self.receipts.pay
         )
         self.router = Router(broker, self.durable, rules, self.channels, metrics=self.metrics, clock=clock)
+        self.overview = Overview(
+            broker, self.outgoing, self.channels, names=names, metrics=self.metrics, clock=clock
+        )
 
     def __repr__(self) -> str:
         up = sum(1 for channel in self.channels.values() if channel.sessions_up)
@@ -80,6 +84,7 @@ class Gateway(Service):
         self.ledger.start()
         self.broker.start()
         self.receipts.start()
+        self.overview.start()
         self.router.start()
         for channel in self.channels.values():
             channel.start()
@@ -95,6 +100,7 @@ class Gateway(Service):
             self.log.warn("{count} messages did not settle in time; they come again", count=self.in_flight)
         await self._bounded([channel.stop() for channel in self.channels.values()])
         self.receipts.stop()
+        self.overview.stop()
         await self.broker.stop()
         await self.ledger.stop()
         self.log.info("stopped")

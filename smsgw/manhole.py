@@ -1,0 +1,112 @@
+"""A debug shell into the running gateway, over SSH.
+
+Off unless configured, on loopback by default, and for public keys only: no password is ever asked for.
+The shell is a Python prompt inside the process, with `gateway`, `channels` and `queues` at hand. Whoever
+gets in can do all that the process can; guard the keys accordingly.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from twisted.application.internet import StreamServerEndpointService
+from twisted.conch.checkers import IAuthorizedKeysDB, SSHPublicKeyChecker, readAuthorizedKeyFile
+from twisted.conch.insults.insults import ServerProtocol
+from twisted.conch.manhole import ColoredManhole
+from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm
+from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, Key
+from twisted.cred.portal import Portal
+from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from smsgw.config import Configuration
+from smsgw.errors import ConfigError
+from smsgw.gateway.overview import Channels, Queues
+from smsgw.gateway.service import Gateway
+
+log = Logger()
+
+
+@implementer(IAuthorizedKeysDB)
+class AuthorizedKeys:
+    """An OpenSSH authorized_keys file, read anew at each login. Every user name is let in by its keys."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def getAuthorizedKeys(self, username: bytes) -> Iterator[Key]:
+        """The keys of the file; none, and a line in the log, where it can't be read."""
+        try:
+            with self.path.open("rb") as file:
+                yield from readAuthorizedKeyFile(file)
+        except OSError as error:
+            log.error("manhole: {path}: {error}", path=str(self.path), error=error.strerror)
+
+
+def host_key(path: Path) -> Key:
+    """The server's own key, made at the first start and readable by its owner only.
+
+    Raises:
+        ConfigError: the file can't be read or made, or holds no key.
+    """
+    try:
+        if not path.exists():
+            _make_key(path)
+        found: Key = Key.fromFile(str(path))  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise ConfigError("manhole.host_key", f"{path}: {error.strerror}") from error
+    except (BadKeyError, EncryptedKeyError, ValueError) as error:
+        raise ConfigError("manhole.host_key", f"{path}: {error}") from error
+    return found
+
+
+def _make_key(path: Path) -> None:
+    octets = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(octets)
+
+
+def namespace(gateway: Gateway) -> dict[str, object]:
+    """What an operator finds at the prompt."""
+    return {
+        "gateway": gateway,
+        "channels": Channels(gateway.channels, gateway.overview),
+        "queues": Queues(gateway.channels, gateway.overview),
+    }
+
+
+def manhole_service(
+    configuration: Configuration, gateway: Gateway, reactor: Any
+) -> StreamServerEndpointService:
+    """The service that listens for SSH.
+
+    Raises:
+        ConfigError: no `[manhole]`, or one that can't work.
+    """
+    settings = configuration.manhole
+    if settings is None:
+        raise ConfigError("manhole", "not configured")
+    key = host_key(Path(settings.host_key or Path(configuration.state_dir) / "ssh_host_key"))
+    keys = AuthorizedKeys(Path(settings.authorized_keys).expanduser())
+    realm: Any = TerminalRealm()  # type: ignore[no-untyped-call]
+    realm.chainedProtocolFactory = partial(ServerProtocol, ColoredManhole, namespace(gateway))
+    factory: Any = ConchFactory(Portal(realm, [SSHPublicKeyChecker(keys)]))  # type: ignore[no-untyped-call]
+    factory.publicKeys = {key.sshType(): key.public()}  # type: ignore[no-untyped-call]
+    factory.privateKeys = {key.sshType(): key}  # type: ignore[no-untyped-call]
+    try:
+        endpoint = serverFromString(reactor, settings.listen)  # type: ignore[no-untyped-call]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError("manhole.listen", f"not an endpoint: {error}") from error
+    return StreamServerEndpointService(endpoint, factory)  # type: ignore[no-untyped-call]
