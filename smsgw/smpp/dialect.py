@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from smsgw.message import ReceiptMode, SmppOverrides, Submission
+from smsgw.message import ReceiptMode, SmppOverrides, Submission, masked
 from smsgw.smpp import times
 from smsgw.smpp.constants import CommandStatus, EsmClass, Npi, RegisteredDelivery, Tag, Ton
 from smsgw.smpp.fields import MAX_OCTETS, EncodeError
@@ -207,6 +207,9 @@ class Address(msgspec.Struct, frozen=True):
     ton: int
     npi: int
     addr: str
+
+    def __repr__(self) -> str:
+        return f"<Address {self.ton}/{self.npi} {masked(self.addr)}>"
 
 
 def address(number: str, rule: AddressRule, field: str = "destination_addr") -> Address:

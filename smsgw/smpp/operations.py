@@ -8,11 +8,12 @@ they count.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
 
-from smsgw.smpp.constants import RESPONSE_BIT, CommandId
+from smsgw.message import masked
+from smsgw.smpp.constants import RESPONSE_BIT, CommandId, tag_name
 from smsgw.smpp.fields import MAX_OCTETS, CString, Integer, Many, Octets
 from smsgw.smpp.tlv import Tlvs
 
@@ -31,7 +32,26 @@ MessageId = Annotated[str, CString(65)]
 ShortMessage = Annotated[bytes, Octets(MAX_OCTETS)]
 
 
-class Pdu(msgspec.Struct, frozen=True, kw_only=True):
+class _Discreet(msgspec.Struct, frozen=True):
+    """Its repr names what is set, but no number in full, no text and no password."""
+
+    def __repr__(self) -> str:
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        shown = "".join(f" {name}={_shown(name, value)}" for name, value in values if value)
+        return f"<{type(self).__name__}{shown}>"
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "password":
+        return "..."
+    if name == "tlvs":
+        return f"[{', '.join(tag_name(tag) for tag, _ in value)}]"
+    if isinstance(value, bytes):
+        return f"({len(value)} octets)"
+    return masked(value) if name.endswith("_addr") and isinstance(value, str) else repr(value)
+
+
+class Pdu(_Discreet, frozen=True, kw_only=True):
     """What every PDU has. `tlvs` are pairs of tag and value, in the order of the wire."""
 
     command_id: ClassVar[int]
@@ -184,7 +204,7 @@ class DeliverSmResp(_MessageIdResp, frozen=True):
     command_id = CommandId.DELIVER_SM_RESP
 
 
-class SmeAddress(msgspec.Struct, frozen=True):
+class SmeAddress(_Discreet, frozen=True):
     """A destination of submit_multi (3.4, 4.5.1.1; dest_flag 1)."""
 
     dest_addr_ton: U8 = 0
@@ -192,13 +212,13 @@ class SmeAddress(msgspec.Struct, frozen=True):
     destination_addr: Address = ""
 
 
-class DistributionList(msgspec.Struct, frozen=True):
+class DistributionList(_Discreet, frozen=True):
     """A destination of submit_multi (3.4, 4.5.1.2; dest_flag 2)."""
 
     dl_name: ListName = ""
 
 
-class UnsuccessSme(msgspec.Struct, frozen=True):
+class UnsuccessSme(_Discreet, frozen=True):
     """A destination that submit_multi did not reach, and why (3.4, 4.5.2.1)."""
 
     dest_addr_ton: U8 = 0

@@ -485,3 +485,25 @@ def test_refusal() -> None:
 def test_only_our_own_errors() -> None:
     assert issubclass(PduError, SmsgwError)
     assert issubclass(EncodeError, SmsgwError)
+
+
+def test_reprs_keep_secrets() -> None:
+    multi = SubmitMulti(
+        source_addr="46700000001",
+        dest_address=(SmeAddress(1, 1, "46700000002"), DistributionList("all")),
+        short_message=b"secret text",
+        tlvs=((int(Tag.MESSAGE_PAYLOAD), b"secret text"), (0x1400, b"secret text")),
+        sequence_number=7,
+    )
+    for pdu in (
+        multi,
+        BindTransceiver(system_id="acme", password="secret"),
+        UnsuccessSme(0, 0, "46700000003"),
+    ):
+        shown = repr(pdu)
+        assert "secret" not in shown
+        assert "467000" not in shown
+    assert "sequence_number=7" in repr(multi)
+    assert "[message_payload, 0x1400]" in repr(multi)
+    assert "(11 octets)" in repr(multi)
+    assert "system_id='acme'" in repr(BindTransceiver(system_id="acme"))
