@@ -371,7 +371,7 @@ class BrokerContract:
             for width in (50, 1, 20, 3):
                 got = Collected(sleep, settle=True)
                 consumer = broker.consume(names.queue("a"), width, got)
-                await got.until(1)
+                await until(sleep, lambda got=got: got.deliveries or len(seen) == 200)
                 await consumer.cancel()
                 consumer.release()
                 number = len(got.deliveries)
