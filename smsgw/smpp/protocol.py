@@ -129,7 +129,7 @@ class SmppProtocol(Protocol):
         self._busy = False
         self._hung_up = False
         self._reason: str | None = None
-        self._bound: Deferred[Pdu] | None = None
+        self._cancelled: Deferred[Pdu] | None = None
         self._gone: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
@@ -198,8 +198,7 @@ class SmppProtocol(Protocol):
             WrongState, EncodeError: see `Connection.send_request`.
         """
         bound: Deferred[Pdu] = Deferred(self._cancel_bind)
-        self._bound = bound
-        self.request(pdu, self._bind_answered)
+        self.request(pdu, lambda answer: self._bind_answered(bound, answer))
         return bound
 
     def unbind(self) -> Deferred[None]:
@@ -234,9 +233,8 @@ class SmppProtocol(Protocol):
     def _forget(self, gone: Deferred[None]) -> None:
         self._gone.remove(gone)
 
-    def _bind_answered(self, answer: Answer) -> None:
-        bound, self._bound = self._bound, None
-        if bound is None:
+    def _bind_answered(self, bound: Deferred[Pdu], answer: Answer) -> None:
+        if bound is self._cancelled:
             return
         if isinstance(answer, Answered):
             bound.callback(answer.response)
@@ -245,8 +243,8 @@ class SmppProtocol(Protocol):
         self.close(reason)
         bound.errback(LinkClosed(reason))
 
-    def _cancel_bind(self, _bound: Deferred[Pdu]) -> None:
-        self._bound = None
+    def _cancel_bind(self, bound: Deferred[Pdu]) -> None:
+        self._cancelled = bound
         self.close("the bind was cancelled")
 
     # -- what the transport tells
@@ -265,7 +263,12 @@ class SmppProtocol(Protocol):
         self._settle()
 
     def dataReceived(self, data: bytes) -> None:
-        self._react(self._connection.receive(data, self._clock.seconds()))
+        now = self._clock.seconds()
+        self._react(self._connection.receive(data, now))
+        if now > self._wake:
+            # the reactor's clock was set back, and its timers with it: a new one starts from there
+            self._stop_timer()
+            self._react(self._connection.tick(now))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Twisted's word that the transport is gone, whoever closed it."""
