@@ -104,31 +104,31 @@ def parse(pdu: Pdu, dialect: Dialect) -> Receipt | None:
     )
 
 
+# plain integers: an operation on an IntFlag costs a microsecond
+_UDHI = int(EsmClass.UDHI)
+_INTERMEDIATE = int(EsmClass.INTERMEDIATE_NOTIFICATION)
+_MARKED = int(EsmClass.DELIVERY_RECEIPT) | _INTERMEDIATE
+
 _KEY = re.compile(
-    r"(?<![A-Za-z0-9_-])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)[ \t]{0,8}:", re.IGNORECASE
+    r"(?<![a-z0-9_-])"
+    r"(?:(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err)[ \t]{0,8}:|text[ \t]{0,8}:(.*))",
+    re.IGNORECASE | re.DOTALL,
 )
-_DATE_KEYS = {"submitdate": "submit date", "donedate": "done date"}
+_SPELLINGS = {f"{word}{gap}date": f"{word} date" for word in ("submit", "done") for gap in ("", "_")}
 _PADDING = " \t\r\n\0,;"
 
 
 def scan(text: str) -> dict[str, str]:
     """The fields of a receipt's text by their names in lower case; the first of a name counts."""
     fields: dict[str, str] = {}
-    name, start = "", 0
-    for found in _KEY.finditer(text):
-        _keep(fields, name, text[start : found.start()])
-        key = found[1].lower().replace("_", " ")
-        name, start = _DATE_KEYS.get(key.replace(" ", ""), key), found.end()
-        if name == "text":
-            fields.setdefault("text", text[start:].strip("\0"))
-            return fields
-    _keep(fields, name, text[start:])
+    pieces = _KEY.split(text)
+    for key, rest, value in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        if key is None:
+            fields["text"] = rest.strip("\0")
+            break
+        name = key.lower()
+        fields.setdefault(_SPELLINGS.get(name, name), value.strip(_PADDING)[:LONGEST])
     return fields
-
-
-def _keep(fields: dict[str, str], name: str, value: str) -> None:
-    if name:
-        fields.setdefault(name, value.strip(_PADDING)[:LONGEST])
 
 
 def _text(pdu: DeliverSm | DataSm) -> str:
@@ -136,12 +136,11 @@ def _text(pdu: DeliverSm | DataSm) -> str:
     payload = pdu.tlv(Tag.MESSAGE_PAYLOAD)
     if not octets and isinstance(payload, bytes):
         octets = payload
-    if octets and pdu.esm_class & EsmClass.UDHI:
+    if octets and pdu.esm_class & _UDHI:
         octets = octets[1 + octets[0] :]
     return octets.decode("utf-16-be" if pdu.data_coding == 8 else "latin-1", "replace")
 
 
-_MARKED = int(EsmClass.DELIVERY_RECEIPT | EsmClass.INTERMEDIATE_NOTIFICATION)
 _REPORTING = frozenset(("sub", "dlvrd", "submit date", "done date", "err"))
 
 
@@ -158,8 +157,7 @@ def _state(stat: str, esm_class: int, dialect: Dialect) -> ReceiptState:
     word = stat.upper()
     state = dialect.receipt_states.get(word) or STATES.get(word, "buffered")
     # an intermediate notification is never the last word, but what has arrived has arrived
-    intermediate = esm_class & EsmClass.INTERMEDIATE_NOTIFICATION
-    return "buffered" if intermediate and state == "undelivered" else state
+    return "buffered" if esm_class & _INTERMEDIATE and state == "undelivered" else state
 
 
 def _word(value: str | None) -> str | None:
