@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
 from smsgw.broker.amqp import content, wire
-from smsgw.broker.amqp.client import Client
+from smsgw.broker.amqp.client import FRAME_MAX, Client
 
 
 class Said(NamedTuple):
@@ -55,7 +55,7 @@ class Peer:
         self.refusals: dict[str, tuple[int, str]] = {}
         self.transport = StringTransportWithDisconnection()
         self.transport.protocol = client
-        self._framer = wire.Framer(wire.FRAME_MAX)
+        self._framer = wire.Framer(FRAME_MAX)
         self._header_seen = False
         client.makeConnection(self.transport)
 

@@ -292,8 +292,9 @@ class Client(AMQClient):  # type: ignore[misc]
     def do_close(self, reason: Any) -> None:
         """The broker closes the connection; txAMQP has answered it."""
         self._error = self._error or reason_text(reason)
-        self.finish()
+        self.flush()
         self._end(reason)
+        self.transport.loseConnection()
 
     def close(self, reason: Any = None, within: float = 0) -> None:
         self.abort(reason_text(reason))
