@@ -71,7 +71,7 @@ def demo(once: bool, url: str | None) -> None:
 
 async def _demo(reactor: Any, folder: Path, once: bool, url: str | None) -> int:
     behaviour = Behaviour(response_delay=0.05, receipt_delay=0.3, receipt_jitter=0.4)
-    port = await serve(reactor, "tcp:0:interface=127.0.0.1", behaviour, {"demo": "demo"})
+    port: Any = await serve(reactor, "tcp:0:interface=127.0.0.1", behaviour, {"demo": "demo"})
     path = folder / "demo.toml"
     path.write_text(
         CONFIGURATION.format(

@@ -55,14 +55,16 @@ def broker_of(configuration: Configuration, reactor: Any) -> Broker:
     return AmqpBroker(url, wanted, reactor, ca_file=configuration.broker.ca)
 
 
-def database_of(configuration: Configuration, reactor: Any) -> Database:
-    """The ledger's file, not yet open."""
-    return Database(
+def ledger_of(configuration: Configuration, reactor: Any) -> SqliteLedger:
+    """The ledger, not yet open."""
+    worker = WorkerThread(reactor, "ledger")
+    database = Database(
         _path(configuration.ledger_url),
         SCHEMA,
         synchronous="FULL" if configuration.ledger.synchronous == "full" else "NORMAL",
-        run_in_thread=WorkerThread(reactor, "ledger"),
+        run_in_thread=worker,
     )
+    return SqliteLedger(database, worker.stop)
 
 
 def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
@@ -74,7 +76,7 @@ def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
     clock = MonotonicClock(reactor)
     gateway = Gateway(
         broker_of(configuration, reactor),
-        SqliteLedger(database_of(configuration, reactor)),
+        ledger_of(configuration, reactor),
         names=names_of(configuration),
         rules=[Rule(route.to, route.queue, route.spill) for route in configuration.routes],
         keep=configuration.ledger.keep,

@@ -12,7 +12,7 @@ So rows are found by index, newest first, never by a unique key.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -81,8 +81,10 @@ Candidates: TypeAlias = Sequence[tuple[str, str]]
 class SqliteLedger:
     """A `Ledger` over a `Database`; several gateways on one machine may share the file."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, closed: Callable[[], None] = lambda: None) -> None:
+        """`closed` is called when the file is closed: there the worker thread can end."""
         self._database = database
+        self._closed = closed
 
     def __repr__(self) -> str:
         return f"<ledger {self._database!r}>"
@@ -91,7 +93,7 @@ class SqliteLedger:
         self._database.open()
 
     def stop(self) -> Deferred[None]:
-        return self._database.close()
+        return self._database.close().addCallback(lambda _: self._closed())
 
     def remember(self, account: str, record: Record, keys: Keys) -> Deferred[Sequence[Owed]]:
         return self._database.run(lambda db: _remember(db, account, record, keys))

@@ -11,6 +11,7 @@ Statuses are written as operators write them, `"0x0058"`. Times are in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -188,6 +189,12 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Cut the session at a submit_sm, before it is taken."""
     unbind_every: Seconds = 0.0
     """Send unbind so long after a session's bind."""
+    idle_close: Seconds = 0.0
+    """Close a session that was silent for so long; an enquire_link counts as a sign of life."""
+    enquire_link: Seconds = 30.0
+    """Silence before we send an enquire_link ourselves; 0: never."""
+    response_timeout: Seconds = 60.0
+    """How long we wait for a deliver_sm_resp before the receipt is sent again."""
     never_answer_unbind: bool = False
     enquire_links: Rate = 0.0
     """So many enquire_link a second at every session, on top of the timer's."""
@@ -257,7 +264,7 @@ def status_code(text: str) -> int:
     return int(text, 16)
 
 
-def longest_match(table: dict[str, str], address: str) -> str | None:
+def longest_match(table: Mapping[str, str], address: str) -> str | None:
     """The key of `table` for an address: itself, else the longest `prefix*` that it begins with."""
     if address in table:
         return address

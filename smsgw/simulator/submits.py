@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from smsgw.smpp.constants import EsmClass, RegisteredDelivery, Tag
-from smsgw.smpp.pdu import DataSm, Pdu, SubmitMulti, SubmitSm
+from smsgw.smpp.pdu import DataSm, Pdu, SmeAddress, SubmitMulti, SubmitSm
 from smsgw.sms import udh
 from smsgw.sms.coding import Charset, decode
 
@@ -80,3 +80,13 @@ def asks_for_receipts(pdu: Submit) -> bool:
 def request_name(pdu: Pdu) -> str:
     """For reports: `SubmitSm`."""
     return type(pdu).__name__
+
+
+def destinations(pdu: Submit) -> tuple[str, ...]:
+    """Where it goes; several with submit_multi, a distribution list counting as one."""
+    if isinstance(pdu, SubmitMulti):
+        return tuple(
+            each.destination_addr if isinstance(each, SmeAddress) else each.dl_name
+            for each in pdu.dest_address
+        )
+    return (pdu.destination_addr,)

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from OpenSSL.SSL import Error as SSLError
+from OpenSSL.crypto import Error as CryptoError
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from txamqp.client import ChannelClosed, Closed
 
 from smsgw.broker.amqp.channel import Quiet, reason_text
@@ -328,7 +330,7 @@ class AmqpBroker:
         waiting.addTimeout(seconds, self._clock)
         try:
             await waiting
-        except TimeoutError:
+        except TimedOut:
             log.warn("{count} publishes were not confirmed in time", count=self._publisher.unconfirmed)
 
 
@@ -360,7 +362,7 @@ def _authorities(ca_file: str | None) -> Any:
     try:
         text = Path(ca_file).read_text()
         found = [Certificate.loadPEM(block) for block in _PEM.findall(text)]
-    except (OSError, ValueError, SSLError) as error:
+    except (OSError, ValueError, CryptoError) as error:
         raise ConfigError("broker.ca_file", f"{ca_file}: {reason_text(error)}") from None
     if not found:
         raise ConfigError("broker.ca_file", f"{ca_file} holds no certificate")
@@ -380,8 +382,8 @@ def _another(shared: Deferred[None]) -> Deferred[None]:
     own: Deferred[None] = Deferred()
 
     def tell(result: Any) -> Any:
-        own.callback(None)
-        return result
+        own.callback(result)
+        return result if not isinstance(result, Failure) else None
 
     shared.addBoth(tell)
     return own

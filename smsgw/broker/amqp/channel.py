@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Protocol
 
+from OpenSSL.crypto import Error as CryptoError
 from OpenSSL.SSL import Error as SSLError
 from twisted.internet.defer import Deferred, fail, succeed
 from txamqp.client import ChannelClosed, Closed, ConnectionClosed
@@ -222,7 +223,7 @@ def reason_text(reason: Any) -> str:
         return reason_text(reason.args[0]) if reason.args else "closed"
     if isinstance(reason, Message):
         return f"{reason.reply_code} {reason.reply_text}"
-    if isinstance(reason, SSLError) and reason.args and isinstance(reason.args[0], list):
+    if isinstance(reason, SSLError | CryptoError) and reason.args and isinstance(reason.args[0], list):
         return f"TLS: {'; '.join(str(entry[-1]) for entry in reason.args[0])}"
     if isinstance(reason, BaseException):
         return " ".join(str(reason).split()) or type(reason).__name__
