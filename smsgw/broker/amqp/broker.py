@@ -348,10 +348,10 @@ class _Dial(Factory):
 
 def _endpoint(url: AmqpUrl, reactor: Any, ca_file: str | None) -> IStreamClientEndpoint:
     """TLS is verified by the host name in the URL; there is no way to turn that off."""
+    trusted = _authorities(ca_file or url.ca_file)
     plain = HostnameEndpoint(reactor, url.host, url.port, timeout=url.timeout)
     if not url.tls:
         return plain
-    trusted = _authorities(ca_file or url.ca_file)
     return wrapClientTLS(optionsForClientTLS(url.host, trustRoot=trusted), plain)
 
 
