@@ -8,6 +8,7 @@ unknown ones.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -23,7 +24,13 @@ PRIORITIES = 4
 """0 bulk, 1 normal, 2 high, 3 urgent."""
 
 MAX_ID = 255
-"""Octets of an AMQP short string, hence of a message id."""
+"""Octets of an AMQP short string, hence of a message id and of an event id."""
+
+LATEST = 253_402_300_799.0
+"""The end of the year 9999 in seconds since the epoch: no later time can be written down."""
+
+META_DEPTH = 32
+"""Levels of lists and objects in `meta`, far below what would exhaust a stack on its way back."""
 
 EncodingName: TypeAlias = Literal["auto", "gsm7", "ucs2", "latin1", "binary"]
 ReceiptMode: TypeAlias = Literal["none", "final", "all"]
@@ -123,9 +130,14 @@ def timestamp(at: float) -> str:
 
 
 def event_id(message_id: str, kind: EventKind, *, part: int | None = None, attempt: int | None = None) -> str:
-    """The same for the same fact, however often it is told."""
+    """The same for the same fact, however often it is told.
+
+    At most `MAX_ID` octets, being the event's own message id in AMQP: a hash stands for a longer one.
+    """
     tail = "".join(f"/{word}{number}" for word, number in (("part", part), ("attempt", attempt)) if number)
-    return f"{message_id}/{kind}{tail}"
+    found = f"{message_id}/{kind}{tail}"
+    octets = found.encode()
+    return found if len(octets) <= MAX_ID else f"{hashlib.sha256(octets).hexdigest()}/{kind}{tail}"
 
 
 _encoder = msgspec.json.Encoder()
@@ -167,7 +179,7 @@ def decode(
     """A producer's publish as a submission.
 
     `now` is the wall clock in seconds since the epoch: the time of arrival, used where the publish
-    has no `timestamp`. `deadline` is one that a former attempt has already fixed; it wins over what
+    has no `timestamp`, or one that is no time. `deadline` is one that a former attempt has already fixed; it wins over what
     the body says relatively.
 
     Raises:
@@ -177,8 +189,10 @@ def decode(
         message = _message_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _undecodable(error) from None
+    except RecursionError:
+        raise Undecodable("", "nested too deeply") from None
     _validate(message)
-    made = float(timestamp) if timestamp is not None else now
+    made = float(timestamp) if timestamp is not None and 0 <= timestamp <= LATEST else now
     return Submission(
         id=message_id or uuid4().hex,
         message=message,
@@ -215,8 +229,19 @@ def _validate(message: Message) -> None:
         raise Undecodable("udh", "expected hexadecimal octets")
     if message.text is not None and message.encoding == "binary":
         raise Undecodable("encoding", "binary goes with data, not with text")
+    if not _storable(message.meta, META_DEPTH):
+        raise Undecodable("meta", f"expected at most {META_DEPTH} levels, and integers of at most 64 bits")
     if message.smpp is not None:
         _validate_overrides(message.smpp)
+
+
+def _storable(value: object, depth: int) -> bool:
+    """Whether the ledger can keep it: what is found out only after sending would be sent for ever."""
+    if isinstance(value, dict):
+        return depth > 0 and all(_storable(each, depth - 1) for each in value.values())
+    if isinstance(value, list):
+        return depth > 0 and all(_storable(each, depth - 1) for each in value)
+    return not isinstance(value, int) or -(2**63) <= value < 2**64
 
 
 def _validate_overrides(smpp: SmppOverrides) -> None:
@@ -234,13 +259,18 @@ def _validate_overrides(smpp: SmppOverrides) -> None:
 def _deadline(value: str | float | None, made: float) -> float | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise Undecodable("deadline", "expected ISO 8601 or a number of seconds") from None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return made + value
+    at = made + value if isinstance(value, int | float) else _moment(value)
+    if abs(at) > LATEST:
+        raise Undecodable("deadline", "expected a time before the year 10000")
+    return at
+
+
+def _moment(value: str) -> float:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise Undecodable("deadline", "expected ISO 8601 or a number of seconds") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def masked(number: str) -> str:

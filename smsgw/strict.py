@@ -8,6 +8,7 @@ and for an unknown key the nearest valid name.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -35,7 +36,7 @@ class Duration(float):
     @classmethod
     def parse(cls, value: object) -> Duration:
         """Raises ValueError with what is expected."""
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
             return cls(value)
         found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
         if not found:
