@@ -179,8 +179,8 @@ def decode(
     """A producer's publish as a submission.
 
     `now` is the wall clock in seconds since the epoch: the time of arrival, used where the publish
-    has no `timestamp`, or one that is no time. `deadline` is one that a former attempt has already fixed; it wins over what
-    the body says relatively.
+    has no `timestamp`, or one that is no time. `deadline` is one that a former attempt has already
+    fixed; it wins over what the body says relatively.
 
     Raises:
         Undecodable: with the path of the field at fault; nothing is lost, the caller dead-letters.

@@ -92,7 +92,7 @@ def _by_broker(header: str) -> bool:
 
 
 class Durable:
-    """Does the durable steps. `trouble` says, for operators, what can't be stored at the moment."""
+    """Does the durable steps."""
 
     log = Logger()
 
@@ -106,13 +106,18 @@ class Durable:
         clock: IReactorTime,
         now: Callable[[], float],
     ) -> None:
-        self.trouble: str | None = None
         self.names = names
         self.now = now
         self._broker = broker
         self._events = events
         self._metrics = metrics
         self._clock = clock
+        self._troubles: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """For operators: what can't be stored at the moment."""
+        return "; ".join(f"{store}: {error}" for store, error in self._troubles.items()) or None
 
     async def publish(self, delivery: Delivery, exchange: str, key: str, properties: Properties) -> None:
         """Send a delivery's message on; the delivery itself stays to be settled."""
@@ -153,7 +158,7 @@ class Durable:
             except StorageError as error:
                 await self._failed("ledger", error)
             else:
-                self._recovered()
+                self._recovered("ledger")
                 return found
 
     async def _insist(self, delivery: Delivery, publish: Callable[[], Deferred[None]]) -> None:
@@ -165,19 +170,19 @@ class Durable:
                     raise TakenBack(str(error)) from error
                 await self._failed("broker", error)
             else:
-                self._recovered()
+                self._recovered("broker")
                 return
 
     async def _failed(self, store: str, error: Exception) -> None:
-        if self.trouble is None:
+        if store not in self._troubles:
             self.log.error(
                 "{store}: {error}; messages keep their place until it works", store=store, error=str(error)
             )
-        self.trouble = f"{store}: {error}"
+        self._troubles[store] = str(error)
         self._metrics.storage_errors.labels(store).inc()
         await deferLater(self._clock, PAUSE)
 
-    def _recovered(self) -> None:
-        if self.trouble is not None:
-            self.log.info("stored again what could not be stored ({trouble})", trouble=self.trouble)
-            self.trouble = None
+    def _recovered(self, store: str) -> None:
+        if store in self._troubles:
+            error = self._troubles.pop(store)
+            self.log.info("{store}: works again, after: {error}", store=store, error=error)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
-
 from smsgw.broker.base import Broker, Properties
 from smsgw.broker.topology import Names
 from smsgw.message import Event, EventKind, Submission, encode, event_id, timestamp
@@ -32,17 +30,10 @@ class Events:
         properties = Properties(
             message_id=event.event_id, correlation_id=correlation_id, timestamp=int(self._now())
         )
-        for stored in self._publish(event, body, properties, reply_to):
-            await stored
-        self._count.labels(event.event).inc()
-
-    def _publish(
-        self, event: Event, body: bytes, properties: Properties, reply_to: str | None
-    ) -> list[Deferred[None]]:
-        stored = [self._broker.publish(self._names.events, event.key, body, properties)]
+        await self._broker.publish(self._names.events, event.key, body, properties)
         if reply_to:
-            stored.append(self._broker.publish("", reply_to, body, properties))
-        return stored
+            await self._broker.publish("", reply_to, body, properties)
+        self._count.labels(event.event).inc()
 
 
 def about(

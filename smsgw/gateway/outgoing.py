@@ -117,7 +117,10 @@ class Outgoing:
         carried.addBoth(lambda _: feed.ended())
 
     def _failed(self, failure: Failure, delivery: Delivery) -> None:
-        if isinstance(failure.value, TakenBack | CancelledError):
+        if isinstance(failure.value, TakenBack):
+            return
+        if isinstance(failure.value, CancelledError):
+            delivery.nack()
             return
         self.log.failure("a message could not be carried; it goes back to its queue", failure=failure)
         self._metrics.errors.labels("outgoing").inc()
@@ -166,7 +169,7 @@ class Outgoing:
             case Later(error, status):
                 await self._again(delivery, session, submission, error, status)
             case Unknown(error):
-                await self._again(delivery, session, submission, error)
+                await self._again(delivery, session, submission, error, end="unknown")
 
     async def _accepted(
         self, delivery: Delivery, session: Session, submission: Submission, outcome: Accepted
@@ -214,21 +217,27 @@ class Outgoing:
         submission: Submission,
         error: str,
         status: Status | None = None,
+        *,
+        end: EventKind | None = None,
     ) -> None:
-        """Another attempt after a pause: a new publish to a delay queue, so that no slot is held."""
+        """Another attempt after a pause: a new publish to a delay queue, so that no slot is held.
+
+        It is told before it is published: what fails in between is then repeated, and not doubled.
+        `end` is what to say where there is no other attempt; by default that depends on why.
+        """
         channel, now = session.channel, self._durable.now()
         if submission.attempt > len(channel.retry):
             await self._durable.dead_letter(delivery, error, "attempts")
-            return await self._end(delivery, session, submission, "rejected", error, status)
-        delay = channel.retry[submission.attempt - 1]
+            return await self._end(delivery, session, submission, end or "rejected", error, status)
+        delay = float(channel.retry[submission.attempt - 1])
         if submission.deadline is not None and now + delay >= submission.deadline:
-            return await self._end(delivery, session, submission, "expired", error, status)
-        properties = next_attempt(delivery, submission, error)
-        await self._durable.publish(delivery, self._durable.names.retry(delay), channel.queue, properties)
+            return await self._end(delivery, session, submission, end or "expired", error, status)
         event = about(
             submission, "retrying", channel.name, now, final=False, error=error, status=status, delay=delay
         )
         await self._durable.tell(delivery, event)
+        properties = next_attempt(delivery, submission, error)
+        await self._durable.publish(delivery, self._durable.names.retry(delay), channel.queue, properties)
         return delivery.ack()
 
 
