@@ -774,6 +774,15 @@ def test_any_pdu_is_a_sign_of_life() -> None:
     assert esme.data_to_send() == b""
 
 
+def test_a_link_that_answers_every_probe_lives_for_ever() -> None:
+    esme = bound("esme", timers=Timers(enquire_link=30))
+    for at in range(30, 3000, 30):
+        assert run_out(esme, at) == []
+        (probe,) = written(esme)
+        assert esme.receive(encode(response_to(probe)), at) == []
+    assert len(esme._asked) == 0
+
+
 def test_half_a_pdu_is_no_sign_of_life() -> None:
     esme = bound("esme", timers=Timers(enquire_link=30))
     esme.receive(encode(EnquireLink())[:10], 29.0)

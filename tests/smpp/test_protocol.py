@@ -400,7 +400,8 @@ def test_notifications_are_sent_and_forgotten() -> None:
 
 def test_there_is_one_timer_and_an_answer_leaves_it_alone() -> None:
     side = bound(timers=Timers(enquire_link=30))
-    before = side.clock.getDelayedCalls()
+    before = list(side.clock.getDelayedCalls())
+    assert len(before) == 1
     for _ in range(20):
         side.protocol.request(SUBMIT, lambda _: None)
         side.hear(*(response_to(submit) for submit in side.said()))
