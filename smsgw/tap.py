@@ -7,6 +7,7 @@ the start with one line for each, and exit status 1.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -34,9 +35,27 @@ class Options(usage.Options):
 class Root(MultiService):
     """All services of the process, and the log's format, which twistd asks its application for."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, reactor: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._json = configuration.log.format == "json"
+        self._reactor = reactor
+        self._stopping = False
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        self._reactor.callWhenRunning(self._take_signals)
+
+    def _take_signals(self) -> None:
+        """Once the reactor has set its own: after those, twistd would end by the signal, not by status 0."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, _: object) -> None:
+        """The first signal stops in good order; a second one at once."""
+        if self._stopping:
+            os._exit(128 + number)
+        self._stopping = True
+        self._reactor.callFromThread(self._reactor.stop)
 
     def setServiceParent(self, parent: Any) -> None:
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
@@ -53,7 +72,7 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     try:
         configuration = load(options["config"], os.environ)
         check_stores(configuration)
-        root = Root(configuration)
+        root = Root(configuration, reactor)
         gateway = gateway_of(configuration, reactor)
         gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
         if configuration.manhole is not None:

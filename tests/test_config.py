@@ -25,7 +25,7 @@ def problems(table: dict[str, Any], environ: dict[str, str] | None = None) -> li
 
 
 def right(table: dict[str, Any], environ: dict[str, str] | None = None) -> Configuration:
-    found = parse(table, environ or {}, lambda name: f"from {name}\n")
+    found = parse(table, environ or {}, lambda name: f"of {name}\n")
     assert isinstance(found, Configuration), found
     return found
 
@@ -121,7 +121,10 @@ def test_the_contracts_example_is_right_as_far_as_it_is_built(tmp_path: Path) ->
         (smpp(password={"file": "/x"}), "channels.acme.password: /x: No such file or directory"),
         (smpp(password={}), "channels.acme.password: expected exactly one of env and file"),
         (smpp(password={"enw": "A"}), 'channels.acme.password.enw: unknown key; did you mean "env"?'),
-        (smpp(password="hunter2hunter2"), "channels.acme.password: SMPP has room for 8 characters; this one is longer"),
+        (
+            smpp(password="hunter2hunter2"),
+            "channels.acme.password: SMPP has room for 8 characters; this one is longer",
+        ),
         (smpp(password=5), "channels.acme.password: expected a secret, found a whole number"),
         (
             smpp(endpoint="smsc.example.net"),
@@ -183,9 +186,9 @@ def test_no_error_shows_a_secret() -> None:
 
 
 def test_secrets_come_from_files_and_the_environment() -> None:
-    acme = right(smpp(password={"file": "/run/secret"})).channels["acme"]
+    acme = right(smpp(password={"file": "/r/s"})).channels["acme"]
     assert isinstance(acme, SmppSettings)
-    assert acme.password.reveal() == "from /run/secret"
+    assert acme.password.reveal() == "of /r/s"
     assert right({**smpp(), "broker": {"url": {"env": "B"}}}, {"B": "amqp://h"}).broker_url == "amqp://h"
 
 

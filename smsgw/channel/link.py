@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 from prometheus_client import Counter
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -48,7 +49,6 @@ class Ended(msgspec.Struct, frozen=True):
 
     reason: str
     refused: bool = False
-    up: bool = False
 
 
 class Serve(Protocol):
@@ -89,6 +89,7 @@ class Link:
         self._jitter = jitter
         self._errors = errors
         self._life: Deferred[None] | None = None
+        self._up_since: float | None = None
 
     def __repr__(self) -> str:
         return f"<link {self.name} {self.state.name}>"
@@ -106,6 +107,7 @@ class Link:
         if life is None:
             stopped.callback(None)
             return stopped
+        self._enter("closing", error=self.state.error)
         life.addBoth(lambda _: self._rest(stopped))
         life.cancel()
         return stopped
@@ -118,9 +120,9 @@ class Link:
         tries = 0
         while True:
             self._enter("dialing", error=self.state.error, tries=tries)
-            began = self._clock.seconds()
             ended = await self._try()
-            steady = ended.up and self._clock.seconds() - began >= STEADY
+            since, self._up_since = self._up_since, None
+            steady = since is not None and self._clock.seconds() - since >= STEADY
             tries = 1 if steady else tries + 1
             pause = self._backoff.pause(tries, refused=ended.refused, jitter=self._jitter())
             self.log.warn(
@@ -135,7 +137,7 @@ class Link:
     async def _try(self) -> Ended:
         try:
             return await self._serve(self._progress)
-        except CancelledError:
+        except (CancelledError, ConnectingCancelledError):
             raise
         except Exception:  # noqa: BLE001  a fault of ours must not leave a channel down for good
             self.log.failure("{link} failed in an unexpected way", link=self.name)
@@ -145,6 +147,7 @@ class Link:
     def _progress(self, name: LinkName) -> None:
         self._enter(name, error=None if name == "up" else self.state.error, tries=self.state.tries)
         if name == "up":
+            self._up_since = self._clock.seconds()
             self.log.info("{link} is up", link=self.name)
 
     def _enter(
@@ -154,6 +157,5 @@ class Link:
 
 
 def _only_cancelled(failure: Failure) -> None:
-    """`stop` cancels; nothing else ends a life."""
-    if not isinstance(failure.value, CancelledError):
-        failure.raiseException()
+    """`stop` cancels; nothing else ends a life. Endpoints have an exception of their own for it."""
+    failure.trap(CancelledError, ConnectingCancelledError)

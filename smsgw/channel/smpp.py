@@ -51,6 +51,10 @@ BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], .
     "receiver": (BindReceiver,),
     "pair": (BindTransmitter, BindReceiver),
 }
+PATIENCE = 600.0
+"""Seconds after which a message that is throttled again and again goes back to its queue: a broker takes
+back what is unsettled for half an hour, and the connection with it."""
+
 VERSIONS = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 
 
@@ -70,6 +74,7 @@ class SmppSession:
         self._bind = bind
         self._protocol: SmppProtocol | None = None
         self._lost: Deferred[str] | None = None
+        self._leaving = False
 
     def __repr__(self) -> str:
         used = f", {self.in_flight}/{self.width} unanswered" if self.sends else ""
@@ -89,23 +94,24 @@ class SmppSession:
         except (ConnectError, DNSLookupError) as error:
             return Ended(f"can't connect: {error}")
         progress("binding")
-        self._lost = Deferred()
+        self._lost = lost = Deferred()
         try:
             response = await protocol.bind(self._bind_request())
+            if response.command_status:
+                return Ended(f"bind refused: {status_name(response.command_status)}", refused=True)
+            progress("up")
+            return Ended(await self._bound(protocol, lost))
         except LinkClosed as error:
             return Ended(str(error))
-        if response.command_status:
-            protocol.close("bind refused")
-            return Ended(f"bind refused: {status_name(response.command_status)}", refused=True)
-        progress("up")
-        return await self._bound(protocol)
+        finally:
+            protocol.close("given up")
 
-    async def _bound(self, protocol: SmppProtocol) -> Ended:
-        assert self._lost is not None  # noqa: S101  set by _serve
+    async def _bound(self, protocol: SmppProtocol, lost: Deferred[str]) -> str:
         self._protocol = protocol
+        self._leaving = False
         self.channel.came_up(self)
         try:
-            return Ended(await self._lost, up=True)
+            return await lost
         except CancelledError:
             await protocol.unbind()
             raise
@@ -127,22 +133,33 @@ class SmppSession:
 
     async def deliver(self, submission: Submission) -> Outcome:
         """See `smsgw.channel.base.Session.deliver`."""
-        pdu = self.channel.compose(submission)
-        if isinstance(pdu, Refused):
-            return pdu
+        until = self.channel.now() + PATIENCE
         while True:
-            if not await self.channel.pace.token(self) or self._protocol is None:
-                return Unsent("the link is down")
-            if submission.deadline is not None and self.channel.now() >= submission.deadline:
+            pdu = self.channel.compose(submission)
+            if isinstance(pdu, Refused):
+                return pdu
+            if self._leaving or not await self.channel.pace.token(self) or self._protocol is None:
+                return Unsent("the session takes no more")
+            now = self.channel.now()
+            if submission.deadline is not None and now >= submission.deadline:
                 return Expired()
-            answered: Deferred[Answer] = Deferred()
-            self._protocol.request(pdu, answered.callback)
-            outcome = self.channel.read(await answered)
+            outcome = await self._submit(self._protocol, pdu)
             if outcome is not None:
                 return outcome
+            if now >= until:
+                return Unsent("held back by the message centre for too long")
+
+    async def _submit(self, protocol: SmppProtocol, pdu: SubmitSm) -> Outcome | None:
+        answered: Deferred[Answer] = Deferred()
+        try:
+            protocol.request(pdu, answered.callback)
+        except EncodeError as error:
+            return Refused(str(error))
+        return self.channel.read(await answered)
 
     def yield_waiting(self) -> None:
-        """See `smsgw.channel.base.Session.yield_waiting`."""
+        """See `smsgw.channel.base.Session.yield_waiting`. Who is throttled from now on waits no more."""
+        self._leaving = True
         self.channel.pace.release(self)
 
     # -- what the protocol tells its application ------------------------------------------------
@@ -151,14 +168,12 @@ class SmppSession:
         pass
 
     def received(self, pdu: Pdu) -> None:
-        if isinstance(pdu, DeliverSm | DataSm):
-            self.channel.took(pdu).addCallback(self._respond)
+        protocol = self._protocol
+        if protocol is not None and isinstance(pdu, DeliverSm | DataSm):
+            # on this link or not at all: on the next one its number would answer another request
+            self.channel.took(pdu).addCallback(protocol.respond)
         else:
             self.log.info("{session}: {pdu} is of no use here", session=self.name, pdu=type(pdu).__name__)
-
-    def _respond(self, response: Pdu) -> None:
-        if self._protocol is not None:
-            self._protocol.respond(response)
 
     def answered_late(self, request: Pdu, response: Pdu) -> None:
         self.channel.metrics.late_responses.labels(self.channel.name).inc()
@@ -279,7 +294,7 @@ class SmppChannel:
 
     def retire(self, session: SmppSession) -> Deferred[None]:
         """No more messages for a session; fires when what it carried is settled."""
-        self.pace.release(session)
+        session.yield_waiting()
         return self._upstream.closed(session)
 
     def compose(self, submission: Submission) -> SubmitSm | Refused:

@@ -22,6 +22,7 @@ from smsgw.broker.base import Broker, Consumer, Delivery
 from smsgw.channel.base import Session
 from smsgw.errors import Undecodable
 from smsgw.folding import Record
+from smsgw.gateway.carrying import Carrying
 from smsgw.gateway.durable import PAUSE, Durable, TakenBack, next_attempt, submission_of
 from smsgw.gateway.events import about
 from smsgw.ledger.base import Ledger, Owed
@@ -30,38 +31,16 @@ from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
 
 
-class Feed:
+class Feed(Carrying):
     """The consumer that feeds one session, and how much of what it gave is being carried."""
 
     def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self.consumer: Consumer | None = None
-        self.carrying = 0
-        self._waiting_for_idle: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
         return f"<feed {self.session.name}: {self.carrying}/{self.session.width}>"
-
-    def began(self) -> None:
-        self.carrying += 1
-
-    def ended(self) -> None:
-        self.carrying -= 1
-        if not self.carrying:
-            self._now_idle()
-
-    def idle(self) -> Deferred[None]:
-        """Fires when nothing is carried any more."""
-        waiting: Deferred[None] = Deferred(self._waiting_for_idle.remove)
-        self._waiting_for_idle.append(waiting)
-        if not self.carrying:
-            self._now_idle()
-        return waiting
-
-    def _now_idle(self) -> None:
-        waiting, self._waiting_for_idle = self._waiting_for_idle, []
-        for each in waiting:
-            each.callback(None)
 
 
 class Outgoing:

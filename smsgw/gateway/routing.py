@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from smsgw.broker.base import Broker, BrokerError, Consumer, Delivery
 from smsgw.channel.base import Channel
 from smsgw.errors import Undecodable
+from smsgw.gateway.carrying import Carrying
 from smsgw.gateway.durable import PAUSE, Durable, TakenBack, kept_headers, submission_of
 from smsgw.gateway.events import about
 from smsgw.metrics import Metrics
@@ -74,23 +75,30 @@ class Router:
         self._metrics = metrics
         self._clock = clock
         self._consumer: Consumer | None = None
+        self._under_way = Carrying()
 
     def start(self) -> None:
         self._consumer = self._broker.consume(self._durable.names.route, WIDTH, self._take)
 
     def stop(self) -> Deferred[None]:
-        """Take no more; what is being routed comes again if it can't be finished."""
+        """Take no more; fires when what was under way is settled, lest it be routed twice."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         if self._consumer is not None:
             await self._consumer.cancel()
+            await self._under_way.idle()
 
     def _take(self, delivery: Delivery) -> None:
-        Deferred.fromCoroutine(self._route(delivery)).addErrback(self._failed, delivery)
+        self._under_way.began()
+        routed = Deferred.fromCoroutine(self._route(delivery)).addErrback(self._failed, delivery)
+        routed.addBoth(lambda _: self._under_way.ended())
 
     def _failed(self, failure: Failure, delivery: Delivery) -> None:
-        if isinstance(failure.value, TakenBack | CancelledError):
+        if isinstance(failure.value, TakenBack):
+            return
+        if isinstance(failure.value, CancelledError):
+            delivery.nack()
             return
         self.log.failure("a message could not be routed; it goes back", failure=failure)
         self._metrics.errors.labels("router").inc()
