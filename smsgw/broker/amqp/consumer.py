@@ -143,7 +143,7 @@ class Subscription(Quiet):
     def delivered(
         self, consumer: str, tag: int, redelivered: bool, key: str, header: bytes, body: bytes
     ) -> None:
-        if False:
+        if consumer not in self._slots:
             self._settle_later(self._nacks, tag)
             return
         self._out[tag] = consumer
