@@ -158,4 +158,4 @@ class Link:
 
 def _only_cancelled(failure: Failure) -> None:
     """`stop` cancels; nothing else ends a life. Endpoints have an exception of their own for it."""
-    failure.trap(CancelledError, ConnectingCancelledError)
+    failure.trap(CancelledError, ConnectingCancelledError)  # type: ignore[no-untyped-call]

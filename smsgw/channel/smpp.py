@@ -94,7 +94,8 @@ class SmppSession:
         except (ConnectError, DNSLookupError) as error:
             return Ended(f"can't connect: {error}")
         progress("binding")
-        self._lost = lost = Deferred()
+        lost: Deferred[str] = Deferred()
+        self._lost = lost
         try:
             response = await protocol.bind(self._bind_request())
             if response.command_status:
