@@ -29,8 +29,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
+    ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -103,7 +105,7 @@ class Wire(Interface):
     def resumeProducing(self) -> None: ...
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHandshakeListener)
 class SmppProtocol(Protocol):
     """Drives one `Connection`. `clock.seconds()` should be monotonic, see `smsgw.clock`.
 
@@ -255,12 +257,18 @@ class SmppProtocol(Protocol):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
         self._wire = cast(Wire, transport)
-        self._wire.registerProducer(self, True)
+        if not ISSLTransport.providedBy(transport):
+            self._wire.registerProducer(self, True)
         self._connection.connected(self._clock.seconds())
         self._busy = True
         self._call(self._application.connected, self)
         self._busy = False
         self._settle()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up. Before, it pauses a producer until it has read; we would pause the reading."""
+        if self._wire is not None and not self._hung_up:
+            self._wire.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
         now = self._clock.seconds()

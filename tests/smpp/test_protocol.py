@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry, Counter
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ISSLTransport, ITCPTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 from zope.interface.verify import verifyObject
 
 from smsgw.errors import PeerError
@@ -170,6 +170,7 @@ def test_the_socket_is_set_up_and_the_application_told() -> None:
     assert side.application.told == [("connected",)]
     assert side.protocol.state is State.OPEN
     verifyObject(IPushProducer, side.protocol)
+    verifyObject(IHandshakeListener, side.protocol)
 
 
 def test_a_transport_that_is_no_tcp_is_left_alone() -> None:
@@ -557,6 +558,22 @@ def test_while_the_peer_does_not_read_neither_do_we() -> None:
     side.drop()
     side.protocol.pauseProducing()
     side.protocol.resumeProducing()
+
+
+def test_over_tls_reading_is_not_paused_before_the_handshake() -> None:
+    """TLS pauses a producer whose write waits for the handshake, which waits to be read."""
+    side = Side()
+    alsoProvides(side.wire, ISSLTransport)
+    side.connect()
+    side.protocol.bind(BindTransceiver())
+    assert side.wire.producer is None
+    side.protocol.handshakeCompleted()
+    assert side.wire.producer is side.protocol
+    late = Side()
+    alsoProvides(late.wire, ISSLTransport)
+    late.connect().protocol.close("enough")
+    late.protocol.handshakeCompleted()
+    assert late.wire.producer is None
 
 
 def test_the_repr_is_the_connections() -> None:
