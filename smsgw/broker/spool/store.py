@@ -66,7 +66,10 @@ FETCH_OCTETS = 8 * 1024 * 1024
 """Octets of bodies after which a fetch stops, so that large messages don't pile up in memory."""
 
 FREE_PAGES = 2048
+"""So many unused pages may stay in the file: the next backlog needs them again."""
+
 VACUUM_PAGES = 1024
+"""Pages that are given back at a time."""
 
 
 class _Queue(NamedTuple):
@@ -356,7 +359,8 @@ def free_pages(connection: sqlite3.Connection) -> int:
 
 def shrink(connection: sqlite3.Connection) -> None:
     """Give some free pages back to the file system; not all at once, that would hold everybody up."""
-    connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+    for _ in range(VACUUM_PAGES):  # page by page: the sqlite3 module takes only one step of this pragma
+        connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def probe(connection: sqlite3.Connection) -> None:
