@@ -389,6 +389,20 @@ def test_a_watcher_that_fails_harms_nobody() -> None:
     assert len(told.peer.heard("basic.consume")) == 2
 
 
+def test_consumers_beyond_the_brokers_channels_wait_for_one(warnings: list[str]) -> None:
+    told = Told().up()
+    told.peer.client.tune(4, 0)  # the publisher has one of them
+    consumers = [told.broker.consume(NAMES.queue("a"), 1, lambda _: None) for _ in range(4)]
+    told.turn()
+    assert len(told.peer.heard("basic.consume")) == 3
+    assert "no channel to open" in warnings[0]
+    consumers[0].release()
+    told.turn()
+    told.later(0.2)
+    assert told.broker.state.name == "up"
+    assert len(told.peer.heard("basic.consume")) == 4
+
+
 # Stopping in every state
 
 

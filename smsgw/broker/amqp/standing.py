@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from smsgw.broker.amqp.client import Client
+from smsgw.errors import Misuse
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
@@ -48,8 +49,7 @@ class Standing:
     def attach(self, client: Client) -> None:
         """There is a connection."""
         self._client = client
-        if not self._retired:
-            self.begin(client)
+        self._begin_on(client)
 
     def detach(self) -> None:
         """It is gone."""
@@ -94,7 +94,10 @@ class Standing:
 
     def _begin_on(self, client: Client | None) -> None:
         if client is not None and client is self._client and not client.closed and not self._retired:
-            self.begin(client)
+            try:
+                self.begin(client)
+            except Misuse as error:  # no channel is free; one may be, later
+                self.ended(0, str(error))
 
     def _stop_pause(self) -> None:
         if self._pause is not None and self._pause.active():
