@@ -264,9 +264,7 @@ def test_stop_waits_for_a_try_that_says_goodbye() -> None:
             await goodbye
             raise
 
-    link = Link(
-        "x", serve, clock, now=clock.seconds, errors=Counter("e", "e", registry=CollectorRegistry())
-    )
+    link = Link("x", serve, clock, now=clock.seconds, errors=Counter("e", "e", registry=CollectorRegistry()))
     link.start()
     fired = stop(link)
     assert (fired, link.state.name) == ([], "closing")
