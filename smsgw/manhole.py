@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.application.internet import StreamServerEndpointService
 from twisted.conch.checkers import IAuthorizedKeysDB, SSHPublicKeyChecker, readAuthorizedKeyFile
 from twisted.conch.insults.insults import ServerProtocol
+from twisted.conch.interfaces import IConchUser
 from twisted.conch.manhole import ColoredManhole
-from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm
+from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
 from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, Key
 from twisted.cred.portal import Portal
 from twisted.internet.endpoints import serverFromString
@@ -32,6 +33,8 @@ from smsgw.gateway.overview import Channels, Queues
 from smsgw.gateway.service import Gateway
 
 log = Logger()
+
+CTRL_D = b"\x04"
 
 
 @implementer(IAuthorizedKeysDB)
@@ -48,6 +51,23 @@ class AuthorizedKeys:
                 yield from readAuthorizedKeyFile(file)
         except OSError as error:
             log.error("manhole: {path}: {error}", path=str(self.path), error=error.strerror)
+
+
+class Terminal(TerminalSession):
+    """Conch's terminal, with the two things that it leaves out and that would end the connection."""
+
+    def openShell(self, proto: Any) -> None:
+        self._shell = self.chainedProtocolFactory()  # type: ignore[no-untyped-call]
+        self.transportFactory(proto, self._shell, IConchUser(self.original), self.width, self.height)  # type: ignore[no-untyped-call]
+
+    def windowChanged(self, newWindowSize: tuple[int, int, int, int]) -> None:
+        """The operator's window has another size."""
+        self.height, self.width = newWindowSize[:2]
+        self._shell.terminalProtocol.terminalSize(self.width, self.height)  # type: ignore[union-attr]
+
+    def eofReceived(self) -> None:
+        """The end of what was piped in is Ctrl-D: what was asked is answered first."""
+        self._shell.dataReceived(CTRL_D)  # type: ignore[no-untyped-call]
 
 
 def host_key(path: Path) -> Key:
@@ -101,6 +121,7 @@ def manhole_service(
     key = host_key(Path(settings.host_key or Path(configuration.state_dir) / "ssh_host_key"))
     keys = AuthorizedKeys(Path(settings.authorized_keys).expanduser())
     realm: Any = TerminalRealm()  # type: ignore[no-untyped-call]
+    realm.sessionFactory = Terminal
     realm.chainedProtocolFactory = partial(ServerProtocol, ColoredManhole, namespace(gateway))
     factory: Any = ConchFactory(Portal(realm, [SSHPublicKeyChecker(keys)]))  # type: ignore[no-untyped-call]
     factory.publicKeys = {key.sshType(): key.public()}  # type: ignore[no-untyped-call]

@@ -114,8 +114,7 @@ async def _serve(
     if report_each:
         reports.start(report_each, now=False)
     ended: Deferred[None] = Deferred()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: reactor.callFromThread(_end, ended))
+    reactor.callWhenRunning(_take_signals, reactor, ended)  # after the reactor has set its own
     await ended
     if reports.running:
         reports.stop()
@@ -123,6 +122,11 @@ async def _serve(
     await centre.unbind_all()
     centre.close()
     click.echo(json.dumps(msgspec.to_builtins(centre.report())))
+
+
+def _take_signals(reactor: Any, ended: Deferred[None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: reactor.callFromThread(_end, ended))
 
 
 def _end(ended: Deferred[None]) -> None:

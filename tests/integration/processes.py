@@ -1,4 +1,4 @@
-"""Real processes for the integration tests: the gateway under twistd, a simulated message centre, a producer."""
+"""Real processes for the tests: the gateway under twistd, a simulated message centre, a producer."""
 
 from __future__ import annotations
 
