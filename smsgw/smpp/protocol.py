@@ -130,6 +130,7 @@ class SmppProtocol(Protocol):
         self._wake = inf
         self._busy = False
         self._hung_up = False
+        self._heeding = False
         self._reason: str | None = None
         self._cancelled: Deferred[Pdu] | None = None
         self._gone: list[Deferred[None]] = []
@@ -258,7 +259,7 @@ class SmppProtocol(Protocol):
             transport.setTcpKeepAlive(True)
         self._wire = cast(Wire, transport)
         if not ISSLTransport.providedBy(transport):
-            self._wire.registerProducer(self, True)
+            self._heed_the_buffer(self._wire)
         self._connection.connected(self._clock.seconds())
         self._busy = True
         self._call(self._application.connected, self)
@@ -268,7 +269,7 @@ class SmppProtocol(Protocol):
     def handshakeCompleted(self) -> None:
         """TLS is up. Before, it pauses a producer until it has read; we would pause the reading."""
         if self._wire is not None and not self._hung_up:
-            self._wire.registerProducer(self, True)
+            self._heed_the_buffer(self._wire)
 
     def dataReceived(self, data: bytes) -> None:
         now = self._clock.seconds()
@@ -288,6 +289,10 @@ class SmppProtocol(Protocol):
         gone, self._gone = self._gone, []
         for waiting in gone:
             waiting.callback(None)
+
+    def _heed_the_buffer(self, wire: Wire) -> None:
+        self._heeding = True
+        wire.registerProducer(self, True)
 
     def pauseProducing(self) -> None:
         """The peer does not read what we write."""
@@ -377,7 +382,8 @@ class SmppProtocol(Protocol):
         self._hung_up = True
         self._stop_timer()
         self._timer = self._clock.callLater(LINGER, wire.abortConnection)
-        wire.unregisterProducer()
+        if self._heeding:
+            wire.unregisterProducer()
         wire.loseConnection()
 
 
