@@ -128,11 +128,12 @@ def test_the_manhole_lets_in_keys_and_nothing_else(tmp_path: Path, start: Start)
     def ssh(key: str, *options: str) -> subprocess.CompletedProcess[str]:
         command = [
             "ssh", "-tt", "-F", "none", "-p", str(port), "-i", str(tmp_path / key), *options,
-            "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+            "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
+            "-o", "UserKnownHostsFile=/dev/null",
             "operator@127.0.0.1",
         ]  # fmt: skip
         env = {**os.environ, "TERM": "vt100"}
-        return subprocess.run(
+        return subprocess.run(  # noqa: PLW1510  the status is what is asked
             command,
             input="channels\nqueues\ngateway\n\x04",
             capture_output=True,
