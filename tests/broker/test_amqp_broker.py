@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from amqp_peer import Peer, PeerEndpoint
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
 from smsgw.broker.amqp import AmqpBroker, Backoff
 from smsgw.broker.base import BrokerError, Properties, TopologyError, Unavailable
@@ -79,13 +80,16 @@ class Outcome:
 
 @pytest.fixture
 def warnings() -> Iterator[list[str]]:
-    """Texts of what was logged at warning level and above."""
-    from twisted.logger import formatEvent
-
+    """Texts of what was logged at warning level and above, by this thread: a reactor may run beside it."""
     found: list[str] = []
+    here = threading.get_ident()
 
     def observe(event: Any) -> None:
-        if event.get("log_level") in (LogLevel.warn, LogLevel.error, LogLevel.critical):
+        if threading.get_ident() == here and event.get("log_level") in (
+            LogLevel.warn,
+            LogLevel.error,
+            LogLevel.critical,
+        ):
             found.append(formatEvent(event))
 
     globalLogPublisher.addObserver(observe)

@@ -288,7 +288,7 @@ def test_many_small_steps_do_not_pile_up_slots() -> None:
     broker = Limited(told)
     broker.prefetch, broker.slots = 1, {"1": 1}
     done: deque[Delivery] = deque()
-    for width in range(2, 200):
+    for width in range(2, 3 * MAX_SLOTS):
         told.consumer.resize(width)
         broker.turn()
         done.extend(told.got[len(done) :])
