@@ -884,6 +884,8 @@ def test_copies_for_watchers_are_kept_only_while_somebody_watches(world: World, 
     world.stop(other)
     world.publish(spool, b"3", exchange=NAMES.events, key="accepted.acme")
     assert copies(spool) == 1
+    world.start()
+    assert copies(spool) == 0
 
 
 def test_copies_for_watchers_are_bounded(world: World, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

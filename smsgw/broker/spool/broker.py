@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Sequence, Set
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,8 @@ class Spool:
     """A broker in one SQLite file. See `smsgw.broker.base.Broker`.
 
     `reactor.seconds()` has to be seconds since the epoch, as Twisted's reactors have it: moments of
-    expiry are in the file. `run_in_thread` is for tests; by default there is one worker thread.
+    expiry are in the file. `run_in_thread` is for tests; by default there is one worker thread. What was
+    stopped can't be started again: make another.
     """
 
     def __init__(
@@ -208,7 +210,7 @@ class Spool:
         """Once; or, while the file can't be written, again and again until `stop`."""
         while self._name == "down":
             try:
-                await self.database.run(self.store.declare)
+                await self.database.run(self._prepare)
             except TopologyError as error:  # waiting does not help
                 self.report(WRITING, str(error))
                 self._wrong = error
@@ -219,6 +221,12 @@ class Spool:
                 await deferLater(self.reactor, RETRY)
             else:
                 self._declared()
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """On the worker thread."""
+        self.store.declare(connection)
+        if not self._watchers.anywhere():  # nobody needs the copies that were made for former watchers
+            store.forget_published(connection)
 
     def _declared(self) -> None:
         if self._name == "stopped":
