@@ -1,0 +1,521 @@
+"""The straight line of a message: what is durable before what, and what is settled how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway.fakes import NOW, FakeChannel, FakeDelivery, FakeSession, Parts, count, message, result
+from twisted.internet.defer import CancelledError, Deferred
+
+from smsgw.broker.base import Properties, QueueFull, Unavailable
+from smsgw.folding import Report
+from smsgw.gateway.durable import ATTEMPT, DEADLINE, PAUSE, QUEUE, REASON
+from smsgw.gateway.outgoing import Outgoing
+from smsgw.ledger.base import Owed
+from smsgw.message import Submission
+from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
+from smsgw.strict import Duration
+
+OK = Accepted((Part("A1"),), Status(0, "ESME_ROK"))
+ACCEPTED = ["remember", "publish smsgw.events accepted.acme", "confirmed smsgw.events accepted.acme", "ack"]
+
+
+class Line(Parts):
+    """An Outgoing with one session."""
+
+    def __init__(self, path: Path, **channel: Any) -> None:
+        super().__init__(path)
+        self.ledger.start()
+        self.paid: list[Owed] = []
+        self.channel = FakeChannel(**channel)
+        self.session = FakeSession(self.channel, self.story)
+        self.outgoing = Outgoing(
+            self.broker,
+            self.ledger,
+            self.durable,
+            metrics=self.metrics,
+            clock=self.clock,
+            pay=self.paid.extend,
+        )
+        self.outgoing.opened(self.session)
+        self.consumer = self.broker.consumers[0]
+        self.told()
+
+    def take(
+        self,
+        outcome: Outcome | None = None,
+        body: bytes = message(),
+        *,
+        redelivered: bool = False,
+        **properties: Any,
+    ) -> FakeDelivery:
+        """Deliver one message, of which the session says `outcome`; None: it does not answer yet."""
+        if outcome is not None:
+            self.session.answer = lambda _: outcome
+        delivery = FakeDelivery(
+            self.story,
+            body,
+            Properties(**{"message_id": "m1", **properties}),
+            queue="smsgw.submit.nordic",
+            redelivered=redelivered,
+        )
+        return self.consumer.deliver(delivery)
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    made = Line(tmp_path)
+    yield made
+    result(made.ledger.stop())
+
+
+# -- consuming
+
+
+def test_an_open_session_consumes_its_queue_with_its_width(line: Line) -> None:
+    assert (line.consumer.queue, line.consumer.width) == ("smsgw.submit.nordic", 10)
+
+
+def test_the_submission_has_what_the_properties_say(line: Line) -> None:
+    line.take(
+        correlation_id="c1",
+        priority=3,
+        timestamp=int(NOW) - 60,
+        headers={ATTEMPT: 2, DEADLINE: 1_800_000_000_500},
+    )
+    (sent,) = line.session.sent
+    assert (sent.id, sent.correlation_id, sent.priority) == ("m1", "c1", 3)
+    assert (sent.made, sent.attempt, sent.deadline) == (NOW - 60, 2, 1_800_000_000.5)
+
+
+@pytest.mark.parametrize("odd", [{ATTEMPT: "two"}, {ATTEMPT: 0}, {ATTEMPT: -3}, {DEADLINE: "soon"}])
+def test_headers_that_are_not_ours_are_ignored(line: Line, odd: dict[str, Any]) -> None:
+    line.take(headers=odd)
+    assert (line.session.sent[0].attempt, line.session.sent[0].deadline) == (1, None)
+
+
+# -- the table: accepted
+
+
+def test_accepted_is_remembered_then_told_then_acknowledged(line: Line) -> None:
+    line.take(OK)
+    assert line.told() == ["send", *ACCEPTED]
+    (event,) = line.broker.events()
+    assert event["event"] == "accepted"
+    assert (event["id"], event["event_id"], event["channel"]) == ("m1", "m1/accepted", "acme")
+    assert (event["to"], event["smsc_id"], event["parts"]) == ("+46700000001", "A1", 1)
+    assert not event["final"]
+
+
+def test_each_step_waits_for_the_one_before(line: Line) -> None:
+    line.ledger.held = []
+    line.broker.held = True
+    line.take(OK)
+    assert line.told() == ["send", "remember"]
+    line.ledger.proceed()
+    assert line.told() == ["publish smsgw.events accepted.acme"]
+    line.broker.confirm()
+    assert line.told() == ["confirmed smsgw.events accepted.acme", "ack"]
+
+
+@pytest.mark.parametrize(("wanted", "final"), [("none", True), ("final", False), ("all", False)])
+def test_without_receipts_accepted_is_the_last_word(line: Line, wanted: str, final: bool) -> None:
+    line.take(OK, message(receipt=wanted))
+    assert line.broker.events()[0]["final"] is final
+
+
+def test_a_channel_without_receipts_has_the_last_word_too(tmp_path: Path) -> None:
+    line = Line(tmp_path, receipts=False)
+    line.take(OK, message(receipt="all"))
+    assert line.broker.events()[0]["final"] is True
+
+
+def test_an_event_carries_what_the_producer_gave(line: Line) -> None:
+    line.take(OK, message(meta={"order": 7}), correlation_id="c1", reply_to="answers")
+    assert line.broker.events()[0]["meta"] == {"order": 7}
+    assert [(each.exchange, each.key) for each in line.broker.published] == [
+        ("smsgw.events", "accepted.acme"),
+        ("", "answers"),
+    ]
+    assert {each.properties.correlation_id for each in line.broker.published} == {"c1"}
+    assert {each.properties.message_id for each in line.broker.published} == {"m1/accepted"}
+    assert len({each.body for each in line.broker.published}) == 1
+
+
+def test_a_receipt_that_came_early_is_paid_once_the_message_is_told(line: Line) -> None:
+    report = Report(state="delivered", smsc_id="A1", stat="DELIVRD")
+    result(line.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", report, NOW))
+    line.take(OK)
+    assert [owed.event.event for owed in line.paid] == ["delivered"]
+
+
+# -- the table: all other outcomes
+
+REJECTED = ["publish smsgw.events rejected.acme", "confirmed smsgw.events rejected.acme", "ack"]
+RETRIED = [
+    "publish smsgw.events retrying.acme",
+    "confirmed smsgw.events retrying.acme",
+    "publish smsgw.retry.10 nordic",
+    "confirmed smsgw.retry.10 nordic",
+    "ack",
+]
+EXPIRED = ["publish smsgw.events expired.acme", "confirmed smsgw.events expired.acme", "ack"]
+UNKNOWN = ["publish smsgw.events unknown.acme", "confirmed smsgw.events unknown.acme", "ack"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "retry", "story"),
+    [
+        (Refused("no such number"), "normal", REJECTED),
+        (Refused("no such number"), "never", REJECTED),
+        (Expired(), "normal", EXPIRED),
+        (Expired(), "never", EXPIRED),
+        (Later("busy"), "normal", RETRIED),
+        (Later("busy"), "never", RETRIED),
+        (Unknown("no response in time"), "normal", RETRIED),
+        (Unknown("no response in time"), "never", UNKNOWN),
+        (Unknown("link lost", link_lost=True), "normal", ["nack"]),
+        (Unknown("link lost", link_lost=True), "never", UNKNOWN),
+        (Unsent("stopping"), "normal", ["nack"]),
+        (Unsent("stopping"), "never", ["nack"]),
+    ],
+)
+def test_the_table_of_outcomes(line: Line, outcome: Outcome, retry: str, story: list[str]) -> None:
+    line.take(outcome, message(retry=retry))
+    assert line.told() == ["send", *story]
+    assert count(line.metrics.outcomes, "acme", type(outcome).__name__.lower()) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (
+            Refused("bad", Status(0x0B, "ESME_RINVDSTADR")),
+            {"event": "rejected", "error": "bad", "final": True},
+        ),
+        (Expired(), {"event": "expired", "error": "deadline passed", "final": True}),
+        (Later("busy", Status(8, "ESME_RSYSERR")), {"event": "retrying", "delay": 10.0, "final": False}),
+        (Unknown("silence"), {"event": "retrying", "error": "silence", "final": False}),
+    ],
+)
+def test_what_the_producer_hears(line: Line, outcome: Outcome, expected: dict[str, Any]) -> None:
+    line.take(outcome, message(meta={"order": 7}))
+    (event,) = line.broker.events()
+    assert event == event | expected
+    assert (event["id"], event["to"], event["meta"], event["attempt"]) == (
+        "m1",
+        "+46700000001",
+        {"order": 7},
+        1,
+    )
+    status = getattr(outcome, "status", None)
+    assert event.get("status") == (status and {"code": status.code, "name": status.name})
+
+
+# -- another attempt
+
+
+def retried(line: Line, exchange: str = "smsgw.retry.10") -> Properties:
+    (found,) = [each for each in line.broker.published if each.exchange == exchange]
+    return found.properties
+
+
+def test_a_retry_keeps_the_message_as_it_was(line: Line) -> None:
+    body = message(deadline=3600)
+    line.take(
+        Later("busy"),
+        body,
+        correlation_id="c1",
+        reply_to="answers",
+        priority=3,
+        timestamp=int(NOW) - 60,
+        expiration="5000",
+        headers={
+            "tenant": "shop",
+            "x-death": [{"count": 1}],
+            "x-first-death-queue": "q",
+            "x-last-death-reason": "expired",
+        },
+    )
+    properties = retried(line)
+    assert properties.headers == {
+        "tenant": "shop",
+        ATTEMPT: 2,
+        DEADLINE: round((NOW - 60 + 3600) * 1000),
+        REASON: "busy",
+        QUEUE: "smsgw.submit.nordic",
+    }
+    assert (properties.message_id, properties.timestamp) == ("m1", int(NOW) - 60)
+    assert (properties.priority, properties.correlation_id, properties.reply_to) == (3, "c1", "answers")
+    assert properties.expiration is None
+    assert [each.body for each in line.broker.published if each.key == "nordic"] == [body]
+
+
+def test_a_message_without_an_id_keeps_the_one_it_was_given(line: Line) -> None:
+    line.take(Later("busy"), message_id=None)
+    assert retried(line).message_id == line.session.sent[0].id == line.broker.events()[0]["id"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "exchange", "delay"), [(1, "smsgw.retry.10", 10.0), (2, "smsgw.retry.60", 60.0)]
+)
+def test_each_attempt_has_its_step(line: Line, attempt: int, exchange: str, delay: float) -> None:
+    line.take(Later("busy"), headers={ATTEMPT: attempt})
+    assert retried(line, exchange).headers[ATTEMPT] == attempt + 1
+    (event,) = line.broker.events()
+    assert (event["delay"], event["attempt"]) == (delay, attempt)
+    assert event["event_id"] == f"m1/retrying/attempt{attempt}"
+
+
+def test_steps_as_the_configuration_has_them(tmp_path: Path) -> None:
+    line = Line(tmp_path, retry=(Duration(0.5),))
+    line.take(Later("busy"))
+    assert line.told()[-3:] == ["publish smsgw.retry.0.5 nordic", "confirmed smsgw.retry.0.5 nordic", "ack"]
+    assert line.broker.events()[0]["delay"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end", "error"),
+    [(Later("busy"), "rejected", "busy"), (Unknown("no response in time"), "unknown", "no response in time")],
+)
+def test_after_the_last_attempt_a_message_is_dead(line: Line, outcome: Outcome, end: str, error: str) -> None:
+    """What may have been taken is not called rejected."""
+    line.take(outcome, headers={ATTEMPT: 3, "x-death": []})
+    assert line.told() == [
+        "recall",
+        "send",
+        "publish smsgw.dead",
+        "confirmed smsgw.dead",
+        f"publish smsgw.events {end}.acme",
+        f"confirmed smsgw.events {end}.acme",
+        "ack",
+    ]
+    dead = line.broker.published[0]
+    assert dead.body == message()
+    assert dead.properties.headers == {ATTEMPT: 3, REASON: error, QUEUE: "smsgw.submit.nordic"}
+    assert line.broker.events()[0] | {"final": True, "error": error} == line.broker.events()[0]
+    assert count(line.metrics.dead, "attempts") == 1
+
+
+@pytest.mark.parametrize(("outcome", "end"), [(Later("busy"), "expired"), (Unknown("silence"), "unknown")])
+def test_a_retry_after_the_deadline_is_none(line: Line, outcome: Outcome, end: str) -> None:
+    line.take(outcome, message(deadline=10))
+    assert [event["event"] for event in line.broker.events()] == [end]
+    assert line.told()[-1] == "ack"
+
+
+# -- what came before
+
+
+def test_a_first_delivery_asks_no_ledger(line: Line) -> None:
+    line.take(OK)
+    assert "recall" not in line.told()
+
+
+@pytest.mark.parametrize("again", [{"redelivered": True}, {"headers": {ATTEMPT: 2}}])
+def test_what_was_accepted_is_not_sent_again_but_told_again(line: Line, again: dict[str, Any]) -> None:
+    line.take(OK, message(meta={"order": 7}))
+    line.told()
+    line.take(OK, message(meta={"order": 7}), **again)
+    assert line.told() == ["recall", *ACCEPTED[1:]]
+    first, second = line.broker.events()
+    assert first == second
+    assert count(line.metrics.redelivered, "acme") == 1
+
+
+def test_a_redelivered_message_that_was_not_accepted_is_sent(line: Line) -> None:
+    line.take(OK, redelivered=True)
+    assert line.told() == ["recall", "send", *ACCEPTED]
+
+
+def test_a_message_without_an_id_cannot_be_known(line: Line) -> None:
+    line.take(OK, message_id=None, redelivered=True)
+    assert "recall" not in line.told()
+
+
+# -- what can't be decoded
+
+
+def test_undecodable_goes_to_the_dead_letters_with_an_event(line: Line) -> None:
+    line.take(body=b'{"to":"x","text":"hi"}')
+    assert line.told() == ["publish smsgw.dead", "confirmed smsgw.dead", *REJECTED]
+    dead = line.broker.published[0]
+    assert dead.properties.headers[REASON].startswith("to: expected digits")
+    (event,) = line.broker.events()
+    assert (event["id"], event["event_id"], event["final"]) == ("m1", "m1/rejected", True)
+    assert event["error"].startswith("to: expected digits")
+    assert line.session.sent == []
+    assert count(line.metrics.dead, "undecodable") == 1
+
+
+def test_undecodable_without_an_id_has_nobody_to_tell(line: Line) -> None:
+    line.take(body=b"\xff", message_id=None)
+    assert line.told() == ["publish smsgw.dead", "confirmed smsgw.dead", "ack"]
+
+
+# -- stores that fail
+
+
+def test_a_full_disk_holds_the_slot_until_there_is_room(line: Line) -> None:
+    line.ledger.broken = {"remember"}
+    delivery = line.take(OK)
+    line.clock.pump([PAUSE] * 3)
+    assert line.told() == ["send"] + ["remember"] * 4
+    assert (line.consumer.unsettled, delivery.settled) == (1, None)
+    assert line.durable.trouble == "ledger: ledger.db: disk full"
+    assert count(line.metrics.storage_errors, "ledger") == 4
+    line.ledger.broken = set()
+    line.clock.advance(PAUSE)
+    assert line.told() == ACCEPTED
+    assert line.durable.trouble is None
+
+
+def test_one_store_that_works_does_not_excuse_the_other(line: Line) -> None:
+    line.ledger.broken = {"remember"}
+    line.take(OK)
+    line.take(Refused("bad"), message_id="m2")
+    assert line.durable.trouble == "ledger: ledger.db: disk full"
+
+
+@pytest.mark.parametrize("error", [Unavailable("no connection"), QueueFull("refused")])
+def test_a_broker_that_fails_is_asked_again(line: Line, error: Exception) -> None:
+    line.broker.broken = lambda exchange, key: error
+    delivery = line.take(OK)
+    line.clock.advance(PAUSE)
+    assert (delivery.settled, len(line.session.sent)) == (None, 1)
+    assert line.durable.trouble == f"broker: {error}"
+    line.broker.broken = lambda exchange, key: None
+    line.clock.advance(PAUSE)
+    assert delivery.settled == "ack"
+    assert [event["event_id"] for event in line.broker.events()] == ["m1/accepted"]
+
+
+def test_what_the_broker_took_back_is_left_to_whoever_gets_it(line: Line) -> None:
+    line.broker.broken = lambda exchange, key: Unavailable("connection lost")
+    delivery = line.take(OK)
+    delivery.stale = True
+    line.clock.advance(PAUSE)
+    line.clock.advance(100 * PAUSE)
+    assert line.told() == ["send", "remember", *["publish smsgw.events accepted.acme"] * 2]
+    assert (delivery.settled, line.clock.getDelayedCalls()) == (None, [])
+    assert count(line.metrics.errors, "outgoing") == 0
+    assert line.outgoing.feeds[line.session].carrying == 0
+
+
+def test_taken_back_after_acceptance_is_still_remembered(line: Line) -> None:
+    """The ledger is asked until it answers, although the delivery is no longer ours: the SMS is out."""
+    line.ledger.broken = {"remember"}
+    delivery = line.take(OK)
+    delivery.stale = True
+    line.ledger.broken = set()
+    line.clock.advance(PAUSE)
+    found = result(line.ledger.recall("m1"))
+    assert found is not None
+    assert found.smsc_id == "A1"
+
+
+def test_a_retry_that_cannot_be_published_is_told_again_and_never_doubled(line: Line) -> None:
+    line.broker.broken = lambda exchange, key: Unavailable("gone") if "retry." in exchange else None
+    delivery = line.take(Later("busy"))
+    delivery.stale = True
+    line.clock.advance(PAUSE)
+    assert [each.exchange for each in line.broker.published] == ["smsgw.events"]
+
+
+def test_a_failed_event_with_reply_to_leaves_nothing_behind(line: Line) -> None:
+    line.broker.broken = lambda exchange, key: Unavailable("gone")
+    line.take(OK, reply_to="answers")
+    assert line.told() == ["send", "remember", "publish smsgw.events accepted.acme"]
+
+
+# -- what nobody expected
+
+
+def test_an_unexpected_exception_puts_the_message_back_after_a_pause(line: Line) -> None:
+    def fails(_: Submission) -> Outcome:
+        raise ZeroDivisionError("ours")
+
+    line.session.answer = fails
+    delivery = line.take()
+    assert (delivery.settled, line.consumer.unsettled) == (None, 1)
+    assert count(line.metrics.errors, "outgoing") == 1
+    line.clock.advance(PAUSE)
+    assert delivery.settled == "nack"
+
+
+def test_a_cancelled_delivery_gives_its_slot_back(line: Line) -> None:
+    answer: Deferred[Outcome] = Deferred()
+    line.session.answer = lambda _: answer
+    delivery = line.take()
+    answer.errback(CancelledError())
+    assert (delivery.settled, line.consumer.unsettled) == ("nack", 0)
+
+
+# -- the end of a session
+
+
+def test_closed_cancels_drains_and_releases(line: Line) -> None:
+    answers: list[Deferred[Outcome]] = [Deferred(), Deferred()]
+    line.session.answer = lambda _: answers[len(line.session.sent) - 1]
+    line.take()
+    line.take(message_id="m2")
+    closed: list[None] = []
+    line.outgoing.closed(line.session).addCallback(closed.append)
+    assert line.told() == ["send", "send", "cancel smsgw.submit.nordic"]
+    answers[0].callback(OK)
+    assert (closed, line.told()) == ([], ACCEPTED)
+    answers[1].callback(OK)
+    assert (closed, line.told()) == ([None], [*ACCEPTED, "release smsgw.submit.nordic"])
+    assert line.outgoing.feeds == {}
+
+
+def test_closed_waits_for_the_broker_to_know(line: Line) -> None:
+    line.consumer.holds_cancel = True
+    closed: list[None] = []
+    line.outgoing.closed(line.session).addCallback(closed.append)
+    assert (closed, line.consumer.released) == ([], False)
+    assert line.consumer.cancelled is not None
+    line.consumer.cancelled.callback(None)
+    assert (closed, line.consumer.released) == ([None], True)
+
+
+def test_closed_twice_is_closed(line: Line) -> None:
+    for _ in range(2):
+        assert result(line.outgoing.closed(line.session)) is None
+
+
+def test_closing_what_never_opened(line: Line) -> None:
+    assert result(line.outgoing.closed(FakeSession(FakeChannel(), line.story))) is None
+
+
+def test_a_session_that_is_back_before_its_feed_has_drained_keeps_the_new_one(line: Line) -> None:
+    answer: Deferred[Outcome] = Deferred()
+    line.session.answer = lambda _: answer
+    line.take()
+    line.outgoing.closed(line.session)
+    line.outgoing.opened(line.session)
+    new = line.outgoing.feeds[line.session]
+    answer.callback(OK)
+    assert line.outgoing.feeds[line.session] is new
+    assert line.consumer.released
+    assert not line.broker.consumers[1].released
+
+
+def test_a_drain_that_is_given_up_leaves_no_trace(line: Line) -> None:
+    """Cancelled by the stop's timeout: later settlements must find nobody waiting."""
+    answer: Deferred[Outcome] = Deferred()
+    line.session.answer = lambda _: answer
+    delivery = line.take()
+    closed = line.outgoing.closed(line.session)
+    closed.addErrback(lambda failure: failure.trap(CancelledError))
+    closed.cancel()
+    answer.callback(OK)
+    assert delivery.settled == "ack"
+
+
+def test_reprs_tell_how_much_is_carried(line: Line) -> None:
+    line.take()
+    assert repr(line.outgoing.feeds[line.session]) == "<feed acme#1: 1/10>"
