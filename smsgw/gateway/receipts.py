@@ -88,7 +88,11 @@ class Receipts:
     def pay(self, owed: Sequence[Owed]) -> None:
         """Tell these events; what fails stays owed and is swept up later."""
         for each in owed:
-            Deferred.fromCoroutine(self._pay(each)).addErrback(self._postponed)
+            self._paid(each)
+
+    def _paid(self, owed: Owed) -> Deferred[bool]:
+        """Whether an event is told now. Never fails."""
+        return Deferred.fromCoroutine(self._pay(owed)).addCallbacks(lambda _: True, self._postponed)
 
     async def _pay(self, owed: Owed) -> None:
         self._paying.add(owed.number)
@@ -98,12 +102,13 @@ class Receipts:
         finally:
             self._paying.discard(owed.number)
 
-    def _postponed(self, failure: Failure) -> None:
+    def _postponed(self, failure: Failure) -> bool:
         if not isinstance(failure.value, BrokerError | StorageError | CancelledError):
             self.log.failure("an event could not be told; it stays owed", failure=failure)
             self._metrics.errors.labels("receipts").inc()
+        return False
 
-    def _sweep(self) -> Deferred[None]:
+    def _sweep(self) -> Deferred[bool | None]:
         return Deferred.fromCoroutine(self._sweep_once()).addErrback(self._postponed)
 
     async def _sweep_once(self) -> None:
@@ -117,7 +122,5 @@ class Receipts:
         more = self._broker.state.name == "up"
         while more and self._clock.running:
             owed = [each for each in await self._ledger.owed(STEP) if each.number not in self._paying]
-            paid = await DeferredList(
-                [Deferred.fromCoroutine(self._pay(each)) for each in owed], consumeErrors=True
-            )
-            more = len(owed) == STEP and all(success for success, _ in paid)
+            paid = await DeferredList([self._paid(each) for each in owed])
+            more = len(owed) == STEP and all(told for _, told in paid)

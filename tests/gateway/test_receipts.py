@@ -1,0 +1,302 @@
+"""Receipts: claimed, told, cleared, and only then answered; what is owed is paid in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gateway.fakes import NOW, FakeChannel, Parts, count, result
+from twisted.internet.defer import Deferred
+
+from smsgw.broker.base import BrokerError, BrokerState, Unavailable
+from smsgw.errors import StorageError
+from smsgw.folding import Record, Report
+from smsgw.gateway import receipts
+from smsgw.gateway.receipts import SWEEP, Receipts
+from smsgw.ledger.base import Owed
+
+KEEP, PARK = 3600.0, 60.0
+DELIVERED = Report(state="delivered", smsc_id="A1", stat="DELIVRD", err="000")
+BUFFERED = Report(state="buffered", smsc_id="A1", stat="ENROUTE")
+TOLD = ["publish smsgw.events delivered.acme", "confirmed smsgw.events delivered.acme", "clear"]
+
+
+class Desk(Parts):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.ledger.start()
+        self.channel = FakeChannel()
+        self.receipts = Receipts(
+            self.broker,
+            self.ledger,
+            self.events,
+            metrics=self.metrics,
+            clock=self.clock,
+            now=self.now,
+            keep=KEEP,
+            park=PARK,
+        )
+        self.told()
+
+    def accept(self, message_id: str = "m1", smsc_id: str = "A1", parts: int = 1) -> list[Owed]:
+        record = Record(
+            id=message_id,
+            to="+46700000001",
+            channel="acme",
+            parts=parts,
+            receipt="final",
+            attempt=1,
+            accepted=self.now(),
+            smsc_id=smsc_id,
+            meta={"order": 7},
+            correlation_id="c1",
+            reply_to="answers",
+        )
+        keys = [(f"{smsc_id}{n or ''}".lower(), f"{smsc_id}{n or ''}") for n in range(parts)]
+        owed = list(result(self.ledger.remember("acme", record, keys)))
+        self.told()
+        return owed
+
+    def receive(self, report: Report = DELIVERED, key: str = "a1") -> Deferred[str | None]:
+        return self.receipts.receipt(self.channel, [("text", key)], "46700000001", report)
+
+    def owed(self) -> list[str]:
+        return [owed.event.event for owed in result(self.ledger.owed(100))]
+
+    def sweep(self) -> None:
+        self.clock.advance(SWEEP)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.receipts.stop()
+    result(made.ledger.stop())
+
+
+# -- one receipt
+
+
+def test_a_receipt_is_claimed_told_cleared_and_then_answered(desk: Desk) -> None:
+    desk.accept()
+    assert result(desk.receive()) == "text"
+    story = desk.told()
+    assert story[:3] == ["claim", *TOLD[:2]]
+    assert story[-1] == "clear"
+    assert desk.owed() == []
+    event = desk.broker.published[0].json
+    assert (event["event"], event["id"], event["stat"], event["err"]) == ("delivered", "m1", "DELIVRD", "000")
+    assert (event["final"], event["meta"]) == (True, {"order": 7})
+    assert [each.key for each in desk.broker.published] == ["delivered.acme", "answers"]
+    assert {each.properties.correlation_id for each in desk.broker.published} == {"c1"}
+    assert count(desk.metrics.receipts, "acme", "matched") == 1
+
+
+def test_the_answer_waits_for_the_confirm(desk: Desk) -> None:
+    desk.accept()
+    desk.broker.held = True
+    answered: list[str | None] = []
+    desk.receive().addCallback(answered.append)
+    assert answered == []
+    desk.broker.confirm()
+    assert answered == []  # the answer queue's copy is still to come
+    desk.broker.confirm()
+    assert answered == ["text"]
+
+
+def test_a_receipt_that_nobody_knows_is_parked_and_answered(desk: Desk) -> None:
+    assert result(desk.receive()) is None
+    assert desk.told() == ["claim"]
+    assert count(desk.metrics.receipts, "acme", "parked") == 1
+
+
+def test_a_buffered_receipt_is_told_and_changes_nothing(desk: Desk) -> None:
+    desk.accept()
+    result(desk.receive(BUFFERED))
+    result(desk.receive())
+    kinds = [event["event"] for event in desk.broker.events()]
+    assert kinds == ["buffered", "delivered"]
+    assert [event["final"] for event in desk.broker.events()] == [False, True]
+
+
+def test_a_repeated_receipt_is_answered_and_told_once(desk: Desk) -> None:
+    desk.accept()
+    assert [result(desk.receive()), result(desk.receive())] == ["text", "text"]
+    assert len(desk.broker.events()) == 1
+
+
+def test_of_two_parts_the_last_receipt_is_told(desk: Desk) -> None:
+    desk.accept(parts=2)
+    result(desk.receive())
+    assert desk.broker.events() == []
+    result(desk.receive(Report(state="undelivered", smsc_id="A11", stat="EXPIRED"), key="a11"))
+    assert [(event["event"], event["stat"]) for event in desk.broker.events()] == [("undelivered", "EXPIRED")]
+
+
+# -- what fails
+
+
+def test_a_broker_outage_fails_the_receipt_and_keeps_the_event_owed(desk: Desk) -> None:
+    desk.accept()
+    desk.broker.broken = lambda exchange, key: Unavailable("gone")
+    with pytest.raises(BrokerError):
+        result(desk.receive())
+    assert desk.owed() == ["delivered"]
+    desk.broker.broken = lambda exchange, key: None
+    assert result(desk.receive()) == "text"  # the message centre sends it again
+    assert desk.owed() == []
+    assert [event["event_id"] for event in desk.broker.events()] == ["m1/delivered"]
+
+
+def test_a_ledger_that_fails_fails_the_receipt(desk: Desk) -> None:
+    desk.accept()
+    desk.ledger.broken = {"claim"}
+    with pytest.raises(StorageError):
+        result(desk.receive())
+    assert desk.broker.published == []
+
+
+def test_an_event_that_could_not_be_cleared_is_told_again_under_the_same_id(desk: Desk) -> None:
+    desk.accept()
+    desk.ledger.broken = {"clear"}
+    with pytest.raises(StorageError):
+        result(desk.receive())
+    desk.ledger.broken = set()
+    result(desk.receive())
+    assert [event["event_id"] for event in desk.broker.events()] == ["m1/delivered"] * 2
+    assert desk.owed() == []
+
+
+# -- what is owed
+
+
+def test_a_sweep_pays_what_a_crash_left(desk: Desk) -> None:
+    desk.accept()
+    result(desk.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
+    assert desk.owed() == ["delivered"]
+    desk.receipts.start()
+    assert desk.owed() == []
+    assert [event["event"] for event in desk.broker.events()] == ["delivered"]
+
+
+def test_a_sweep_waits_for_the_broker(desk: Desk) -> None:
+    desk.accept()
+    result(desk.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
+    desk.broker.state = BrokerState("down", NOW)
+    desk.receipts.start()
+    desk.told()
+    desk.sweep()
+    assert desk.told() == []
+    desk.broker.state = BrokerState("up", NOW)
+    desk.sweep()
+    assert desk.owed() == []
+
+
+def test_what_a_sweep_could_not_pay_the_next_does(desk: Desk) -> None:
+    desk.accept()
+    result(desk.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
+    desk.broker.broken = lambda exchange, key: Unavailable("gone")
+    desk.receipts.start()
+    assert desk.owed() == ["delivered"]
+    desk.broker.broken = lambda exchange, key: None
+    desk.sweep()
+    assert desk.owed() == []
+
+
+def test_a_sweep_leaves_alone_what_is_being_paid(desk: Desk) -> None:
+    desk.accept()
+    desk.broker.held = True
+    desk.receive()
+    desk.told()
+    desk.receipts.start()
+    desk.sweep()
+    assert desk.told() == []
+
+
+def test_a_sweep_pays_in_steps_until_nothing_is_left(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "STEP", 2)
+    for number in range(5):
+        desk.accept(f"m{number}", f"A{number}")
+        key = [("text", f"a{number}")]
+        result(desk.ledger.claim("acme", "acme", key, "46700000001", DELIVERED, NOW))
+    desk.receipts.start()
+    assert desk.owed() == []
+    assert [event["id"] for event in desk.broker.events()] == [f"m{number}" for number in range(5)]
+
+
+def test_paying_for_an_early_receipt(desk: Desk) -> None:
+    result(desk.receive())
+    owed = desk.accept()
+    assert [each.event.event for each in owed] == ["delivered"]
+    desk.receipts.pay(owed)
+    assert desk.owed() == []
+    assert [event["event"] for event in desk.broker.events()] == ["delivered"]
+
+
+def test_what_pay_could_not_pay_stays_owed_without_a_word(desk: Desk) -> None:
+    result(desk.receive())
+    owed = desk.accept()
+    desk.broker.broken = lambda exchange, key: Unavailable("gone")
+    desk.receipts.pay(owed)
+    assert desk.owed() == ["delivered"]
+    assert count(desk.metrics.errors, "receipts") == 0
+    desk.broker.broken = lambda exchange, key: None
+    desk.receipts.start()
+    assert desk.owed() == []
+
+
+def test_an_unexpected_failure_to_pay_is_counted_and_stays_owed(desk: Desk) -> None:
+    result(desk.receive())
+    owed = desk.accept()
+    desk.broker.broken = lambda exchange, key: ZeroDivisionError("ours")
+    desk.receipts.pay(owed)
+    assert count(desk.metrics.errors, "receipts") == 1
+    desk.receipts.start()
+    assert count(desk.metrics.errors, "receipts") == 2
+    assert desk.owed() == ["delivered"]
+
+
+# -- what is too old
+
+
+def test_a_parked_receipt_becomes_an_orphan(desk: Desk) -> None:
+    result(desk.receive())
+    desk.receipts.start()
+    desk.clock.advance(PARK - 1)
+    assert desk.broker.events() == []
+    desk.clock.advance(SWEEP)
+    (event,) = desk.broker.events()
+    assert (event["event"], event["id"], event["smsc_id"], event["to"]) == ("orphan", "", "A1", "46700000001")
+    assert not event["final"]
+    assert count(desk.metrics.receipts, "", "orphan") == 1
+
+
+def test_a_message_without_its_receipt_ends_unknown(desk: Desk) -> None:
+    desk.accept()
+    desk.receipts.start()
+    desk.clock.advance(KEEP + SWEEP)
+    (event,) = desk.broker.events()
+    assert (event["event"], event["error"], event["final"]) == ("unknown", "no receipt", True)
+    assert result(desk.ledger.recall("m1")) is None
+    desk.sweep()
+    assert len(desk.broker.events()) == 1
+
+
+def test_a_ledger_that_cannot_sweep_is_swept_later(desk: Desk) -> None:
+    result(desk.receive())
+    desk.ledger.broken = {"expire"}
+    desk.receipts.start()
+    desk.clock.advance(PARK + SWEEP)
+    assert desk.broker.events() == []
+    desk.ledger.broken = set()
+    desk.sweep()
+    assert [event["event"] for event in desk.broker.events()] == ["orphan"]
+
+
+def test_after_stop_nothing_is_swept(desk: Desk) -> None:
+    desk.receipts.start()
+    desk.receipts.stop()
+    desk.receipts.stop()
+    assert desk.clock.getDelayedCalls() == []
