@@ -424,6 +424,24 @@ def test_a_stale_delivery_settles_nothing(world: World, spool: Spool) -> None:
     assert result(spool.depth(A)) == 1
 
 
+def test_a_settled_delivery_says_nothing_about_the_next_of_its_message(world: World, spool: Spool) -> None:
+    world.publish(spool, b"1")
+    got = Got()
+    consumer = spool.consume(A, 1, got)
+    world.turn()
+    got[0].nack()
+    world.turn()
+    got[0].ack()
+    got[0].nack()
+    world.turn()
+    assert len(got) == 2
+    assert consumer.unsettled == 1
+    assert result(spool.depth(A)) == 0
+    got[1].ack()
+    world.turn()
+    assert consumer.unsettled == 0
+
+
 # A file that can't be written
 
 
@@ -671,6 +689,16 @@ def test_retries_come_back_in_time_and_order(world: World, spool: Spool) -> None
         assert got.bodies == [b"%d" % m for m in range(n + 1)]
         assert got[n].properties.priority == 2
         world.turn(0.8)
+
+
+def test_a_delay_is_kept_by_a_spool_that_had_nothing_to_do(world: World, spool: Spool) -> None:
+    world.turn(5)
+    world.publish(spool, b"by its queue", exchange=NAMES.retry(10))
+    world.turn(10)
+    assert result(spool.depth(A)) == 1
+    world.publish(spool, b"by itself", key="b", expiration="3000")
+    world.turn(3)
+    assert result(spool.depth(NAMES.dead)) == 1
 
 
 def test_more_messages_than_a_batch_expire(

@@ -353,9 +353,7 @@ class QueueReader:
         return wanted
 
     async def _fetch(self, taken: Taken, wanted: Sequence[tuple[int, int, int]]) -> None:
-        operation = partial(
-            self.home.store.fetch, queue=taken.id, wanted=wanted, now=self.home.reactor.seconds()
-        )
+        operation = partial(self.home.store.fetch, queue=taken.id, wanted=wanted)
         try:
             fetched = await self.home.database.run(operation, write=False)
         except StorageError as error:

@@ -80,7 +80,7 @@ class _Queue(NamedTuple):
 
 _FETCH = """
     SELECT id, priority, expires, redelivered, properties, body FROM messages
-    WHERE queue = ? AND priority = ? AND id > ? AND (expires IS NULL OR expires > ?) ORDER BY id LIMIT ?
+    WHERE queue = ? AND priority = ? AND id > ? ORDER BY id LIMIT ?
 """
 _EXPIRED = """
     SELECT id, key, properties, body FROM messages
@@ -173,7 +173,6 @@ class Store:
         connection: sqlite3.Connection,
         queue: int,
         wanted: Sequence[tuple[int, int, int]],
-        now: float,
     ) -> Fetched:
         """The next rows, urgent ones first. `wanted`: (priority, id to look after, how many rows by then)."""
         rows: list[Row] = []
@@ -181,7 +180,7 @@ class Store:
         exhausted = True
         for priority, after, most in wanted:
             limit = most - len(rows)
-            found = connection.execute(_FETCH, (queue, priority, after, now, limit)) if limit > 0 else ()
+            found = connection.execute(_FETCH, (queue, priority, after, limit)) if limit > 0 else ()
             for values in found:
                 rows.append(Row._make(values))
                 octets += len(rows[-1].body)
