@@ -134,15 +134,20 @@ def _explain(error: str, table: dict[str, Any], kind: type[msgspec.Struct], path
     if missing:
         return Problem(join(place, missing[1]), "required, but missing")
     expected, _, got = text.partition(", got ")
-    if expected.startswith("Invalid enum value"):
+    if expected.startswith("Invalid enum value "):
+        got = shown(expected.removeprefix("Invalid enum value ").strip("'"))
         expected = f"Expected one of {', '.join(_choices(kind, where))}"
     return Problem(place, f"{_plainly(expected)}, found {_found(table, where, got)}")
+
+
+_ANY_KEY = "[...]"
+"""What stands in msgspec's paths for the key of a dict."""
 
 
 def _found(table: dict[str, Any], where: str, got: str) -> str:
     """The value at fault, or its kind where the value is secret or can't be pointed at."""
     secret = any(key in SECRETS for key in re.findall(r"[^.\[\]]+", where))
-    value = None if "[...]" in where else _value_at(table, where)
+    value = None if _ANY_KEY in where else _value_at(table, where)
     if secret or value is None:
         return _plainly(got) or _kind(value)
     return shown(value)
@@ -155,7 +160,7 @@ def _kind(value: object) -> str:
 def _choices(kind: type[msgspec.Struct], where: str) -> list[str]:
     """The words that the field at `where` may be, through structs in structs."""
     hint: Any = kind
-    for name in re.findall(r"\.([^.\[]+)", where):
+    for name in re.findall(r"\.([^.\[]+)", where.replace(_ANY_KEY, "")):
         inner = _struct_in(hint)
         fields = {field.encode_name: field.type for field in msgspec.structs.fields(inner)} if inner else {}
         hint = fields.get(name)
