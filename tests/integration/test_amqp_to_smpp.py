@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Gateway, Producer, Smsc, configuration, until
+from processes import Gateway, Producer, Smsc, configuration, free_port, until
 
 pytestmark = pytest.mark.integration
 
@@ -26,12 +26,10 @@ def taken(smsc: Smsc) -> Counter[str]:
 
 
 def test_two_thousand_messages_none_lost_none_twice(tmp_path: Path, start: Start, producer: Producer) -> None:
-    smsc = start(Smsc, tmp_path, *KIND)
-    gateway = start(
-        Gateway, tmp_path, configuration(port=smsc.port, broker=producer.url, prefix=producer.prefix)
-    )
-    gateway.wait_up()
-    ids = producer.publish(2000)
+    port = free_port()
+    gateway = start(Gateway, tmp_path, configuration(port=port, broker=producer.url, prefix=producer.prefix))
+    ids = producer.publish(2000)  # all wait before the first can leave, so that the width is used
+    smsc = start(Smsc, tmp_path, *KIND, port=port)
     assert producer.wait_for_finals(ids, 60) == {"delivered": 2000}
     assert gateway.end() == 0
     assert gateway.troubles == []
