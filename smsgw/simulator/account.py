@@ -84,6 +84,8 @@ class Account:
     sessions: list[Recipient] = field(factory=list)
     in_flight: int = 0
     inbound_made: int = 0
+    bringing: bool = False
+    """Inbound messages are being made."""
     lingering: deque[float] = field(factory=deque)
     """When the places of sessions that were cut become free."""
     held: list[Letter] = field(factory=list)
@@ -119,8 +121,8 @@ class Account:
         """The behaviour has changed."""
         self._bucket = None
 
-    def post(self, letter: Letter) -> None:
-        """A new letter; lost, and counted, where the mailboxes are full."""
+    def post(self, letter: Letter, delay: float = 0.0) -> None:
+        """A new letter, due in so many seconds; lost, and counted, where too many are under way."""
         shared, counts = self.shared, self.shared.tally.counts
         if letter.repeated:
             counts.receipts_repeated += 1
@@ -133,7 +135,10 @@ class Account:
             self._give_up(letter)
             return
         shared.pending += 1
-        self._return(letter)
+        if delay:
+            shared.agenda.add(delay, self._return, letter)
+        else:
+            self._return(letter)
 
     def pump(self) -> None:
         """Hand over what waits, as far as there is room."""
@@ -201,7 +206,7 @@ class Account:
             counts.receipts_refused += not taken
             if taken and shared.dice.chance("repeat", shared.behaviour.repeated_receipts):
                 again = Letter(letter.pdu, "receipt", letter.id, letter.stat, letter.home, repeated=True)
-                shared.agenda.add(shared.behaviour.repeat_delay, self.post, again)
+                self.post(again, shared.behaviour.repeat_delay)
         else:
             counts.inbound_answered += taken
             counts.inbound_refused += not taken

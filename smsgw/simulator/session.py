@@ -98,12 +98,11 @@ class Session:
 
     @property
     def has_room(self) -> bool:
-        protocol = self.protocol
-        return (
-            self.receives
-            and protocol.connection.ending is None
-            and protocol.in_flight < self._shared.behaviour.receipt_window
-        )
+        if not self.receives:
+            return False
+        connection = self.protocol.connection
+        window = min(connection.window, self._shared.behaviour.receipt_window)
+        return connection.ending is None and connection.in_flight < window
 
     def hand_over(self, letter: Letter, answered: Callable[[Answer], None]) -> None:
         self.protocol.request(letter.pdu, answered)
@@ -242,7 +241,7 @@ class Session:
         ids = self._centre.next_id() if verdict.taken else ("", "")
         if verdict.taken:
             self._take(pdu, ids)
-        else:
+        elif verdict.disguise is None:
             count(shared.tally.counts.refused, status_key(verdict.status))
             self._write("refused", pdu, status=verdict.status)
         early = verdict.taken and shared.dice.chance("early", shared.behaviour.early_receipts)

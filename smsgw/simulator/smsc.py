@@ -37,6 +37,7 @@ from smsgw.simulator.tally import Report, Tally
 from smsgw.simulator.wire import RoughFactory
 from smsgw.smpp.connection import Timers
 from smsgw.smpp.constants import CommandStatus
+from smsgw.smpp.pdu import encode
 from smsgw.smpp.protocol import SmppFactory
 
 __all__ = ["Behaviour", "Inbound", "MessageCentre", "Report", "serve"]
@@ -53,6 +54,7 @@ class MessageCentre:
 
     Raises:
         OSError: the journal can't be opened.
+        Misuse: an inbound message of the behaviour can't be sent.
     """
 
     def __init__(
@@ -63,6 +65,9 @@ class MessageCentre:
         log_path: Path | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        for message in behaviour.inbound:
+            for part in inbound(message, 1):
+                encode(part)
         agenda = Agenda(clock)
         self._clock = clock
         self._shared = Shared(
@@ -160,14 +165,14 @@ class MessageCentre:
         account = session.account
         if account is None:
             return
-        receives_first = session.receives and not account.receives
         account.sessions.append(session)
         if not session.receives:
             return
         if self.behaviour.greet:
             self._write_inbound(account)
         account.pump()
-        if receives_first and self.behaviour.inbound_rate:
+        if self.behaviour.inbound_rate and not account.bringing:
+            account.bringing = True
             self._shared.agenda.add(0.0, self._bring_inbound, account, 0.0)
 
     def departed(self, session: Session) -> None:
@@ -252,29 +257,22 @@ class MessageCentre:
             stat,
             session,
         )
-        self._post(due, session.account, letter)
-
-    def _post(self, delay: float, account: Account | None, letter: Letter) -> None:
-        if account is None:
-            return
-        if delay:
-            self._shared.agenda.add(delay, account.post, letter)
-        else:
-            account.post(letter)
+        if session.account is not None:
+            session.account.post(letter, due)
 
     # -- inbound messages
 
     def _bring_inbound(self, account: Account, owed: float) -> None:
         """As many inbound messages as the rate asks for, as long as someone receives them."""
         rate = self.behaviour.inbound_rate
-        if not rate or not account.receives:
+        account.bringing = bool(rate) and account.receives and not self._inbound_done(account)
+        if not account.bringing:
             return
         period = max(1 / rate, SHORTEST_PERIOD)
         owed += rate * period
         for _ in range(int(owed)):
-            if self._inbound_done(account):
-                return
-            self._write_inbound(account)
+            if not self._inbound_done(account):
+                self._write_inbound(account)
         self._shared.agenda.add(period, self._bring_inbound, account, owed % 1)
 
     def _inbound_done(self, account: Account) -> bool:
@@ -328,6 +326,7 @@ def serve(
     Raises:
         ValueError: the endpoint string is wrong.
         OSError: the journal can't be opened.
+        Misuse: an inbound message of the behaviour can't be sent.
     """
     centre = MessageCentre(behaviour, reactor, accounts, log_path)
     return listen(reactor, endpoint_description, centre)
@@ -336,7 +335,11 @@ def serve(
 def listen(
     reactor: IReactorTime, endpoint_description: str, centre: MessageCentre
 ) -> Deferred[IListeningPort]:
-    """Listen for a message centre's clients. Raises ValueError where the endpoint string is wrong."""
+    """Listen for the clients of a message centre; as `serve`.
+
+    Raises:
+        ValueError: the endpoint string is wrong.
+    """
     endpoint: IStreamServerEndpoint = serverFromString(reactor, endpoint_description)  # type: ignore[no-untyped-call]
     listening: Deferred[IListeningPort] = endpoint.listen(centre.factory())
     return listening

@@ -59,6 +59,7 @@ class Report(msgspec.Struct, kw_only=True):
     cut_unanswered: int = 0
     """Submits, taken or not, whose link went before the response."""
     spoilt: dict[str, int] = {}
+    """Responses, by disguise; those that refuse in disguise are not in `refused`."""
     other_requests: dict[str, int] = {}
 
     receipts_made: int = 0
@@ -85,6 +86,7 @@ class Report(msgspec.Struct, kw_only=True):
     unbinds_sent: int = 0
     links_cut: int = 0
     links_lost: int = 0
+    """Bound sessions that ended without an unbind, those that we cut included."""
     malformed_received: int = 0
     answered_late: int = 0
 
