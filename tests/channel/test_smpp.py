@@ -1,0 +1,829 @@
+"""The SMPP channel against a real protocol of the other role, over wires in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from smsgw.broker.base import Unavailable
+from smsgw.channel.pace import FIRST_PAUSE
+from smsgw.channel.smpp import PATIENCE, SmppChannel, SmppSession
+from smsgw.config import SmppSettings, SmppTimers
+from smsgw.errors import PeerError, StorageError
+from smsgw.folding import Report
+from smsgw.message import Message, SmppOverrides, Submission
+from smsgw.metrics import Metrics
+from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
+from smsgw.smpp.connection import Timers
+from smsgw.smpp.constants import EsmClass, Tag
+from smsgw.smpp.dialect import Dialect
+from smsgw.smpp.pdu import (
+    BindReceiver,
+    BindTransceiver,
+    BindTransmitter,
+    DataSm,
+    DataSmResp,
+    DeliverSm,
+    DeliverSmResp,
+    GenericNack,
+    Pdu,
+    SubmitSm,
+    response_to,
+)
+from smsgw.smpp.protocol import LINGER, SmppFactory, SmppProtocol
+from smsgw.smpp.states import BOUND_BY
+from smsgw.strict import Duration, Secret
+
+NOW = 1_700_000_000.0
+OK = Status(0, "ESME_ROK")
+PEER = IPv4Address("TCP", "192.0.2.1", 2775)
+RECEIPT = DeliverSm(
+    esm_class=int(EsmClass.DELIVERY_RECEIPT),
+    source_addr="46700000001",
+    destination_addr="ACME",
+    short_message=b"id:A1 sub:001 dlvrd:001 submit date:2611232015 done date:2611232016 "
+    b"stat:DELIVRD err:000 text:hi",
+)
+
+
+class End(StringTransport):
+    """One end of a wire; what it writes lies there until the network carries it."""
+
+    def __init__(self, protocol: SmppProtocol) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.other: End
+        self.gone = False
+
+    def abortConnection(self) -> None:
+        self.loseConnection()
+
+
+class Network:
+    """Carries octets between the ends of wires, when it is told to."""
+
+    def __init__(self) -> None:
+        self.ends: list[End] = []
+
+    def connect(self, one: SmppProtocol, other: SmppProtocol) -> None:
+        ends = End(one), End(other)
+        ends[0].other, ends[1].other = ends[1], ends[0]
+        self.ends += ends
+        for end in ends:
+            end.protocol.makeConnection(end)
+
+    def flow(self) -> None:
+        """Until nothing moves any more."""
+        while sum(self._carry(end) for end in self.ends):
+            pass
+
+    def cut(self) -> None:
+        for end in self.ends:
+            self._lose(end, ConnectionLost("cable"))
+
+    def _carry(self, end: End) -> bool:
+        if end.gone:
+            return False
+        data = end.value()
+        if data:
+            end.clear()
+            end.other.protocol.dataReceived(data)
+            return True
+        if end.disconnecting:
+            self._lose(end, ConnectionDone())
+            self._lose(end.other, ConnectionDone())
+            return True
+        return False
+
+    def _lose(self, end: End, reason: Exception) -> None:
+        if not end.gone:
+            end.gone = True
+            end.protocol.connectionLost(Failure(reason))
+
+
+class Line:
+    """The message centre's side of one wire: answers binds, and submits as the centre says."""
+
+    def __init__(self, centre: Centre) -> None:
+        self.centre = centre
+        self.protocol: SmppProtocol
+        self.bind: Any = None
+        self.received_pdus: list[Pdu] = []
+        self.responses: list[tuple[str, int]] = []
+        self.asked_to_part = 0
+        self.over: str | None = None
+
+    def connected(self, protocol: SmppProtocol) -> None:
+        self.protocol = protocol
+
+    def received(self, pdu: Pdu) -> None:
+        if type(pdu) in BOUND_BY:
+            self.bind = pdu
+            answer = self.centre.bind(pdu)
+        else:
+            self.received_pdus.append(pdu)
+            answer = self.centre.answer(pdu) if isinstance(pdu, SubmitSm) else None
+        if answer is not None:
+            self.protocol.respond(answer)
+
+    def deliver(self, pdu: Pdu) -> None:
+        self.protocol.request(pdu, self._answered)
+
+    def _answered(self, answer: Any) -> None:
+        response = getattr(answer, "response", None)
+        if response is not None:
+            self.responses.append((type(response).__name__, response.command_status))
+
+    def answered_late(self, request: Pdu, response: Pdu) -> None: ...
+
+    def unbinding(self) -> None:
+        self.asked_to_part += 1
+
+    def malformed(self, error: PeerError) -> None:
+        raise AssertionError(f"the channel sent what it must not: {error}")
+
+    def lost(self, reason: str) -> None:
+        self.over = reason
+
+    @property
+    def submits(self) -> list[SubmitSm]:
+        return [pdu for pdu in self.received_pdus if isinstance(pdu, SubmitSm)]
+
+
+def takes(pdu: SubmitSm) -> Pdu:
+    return response_to(pdu, message_id=f"A{pdu.sequence_number}")
+
+
+def refuses(status: int) -> Callable[[SubmitSm], Pdu]:
+    return lambda pdu: response_to(pdu, command_status=status)
+
+
+def is_silent(_: Pdu) -> None:
+    return None
+
+
+class Centre:
+    """The message centre: what it says to binds and submits, and the wires to it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.lines: list[Line] = []
+        self.bind: Callable[[Pdu], Pdu | None] = response_to
+        self.answer: Callable[[SubmitSm], Pdu | None] = takes
+        self.factory = SmppFactory("smsc", Timers(session_init=0), 1000, self._line, clock)
+
+    def _line(self, _: object) -> Line:
+        self.lines.append(Line(self))
+        return self.lines[-1]
+
+    @property
+    def submits(self) -> list[SubmitSm]:
+        return [pdu for line in self.lines for pdu in line.submits]
+
+
+class Endpoint:
+    """Connects to the centre at once, or fails as it is told."""
+
+    def __init__(self, network: Network, centre: Centre) -> None:
+        self.dials = 0
+        self.failure: Exception | None = None
+        self._network = network
+        self._centre = centre
+
+    def connect(self, factory: SmppFactory) -> Deferred[SmppProtocol]:
+        self.dials += 1
+        if self.failure is not None:
+            return fail(self.failure)
+        protocol = factory.buildProtocol(PEER)
+        self._network.connect(protocol, self._centre.factory.buildProtocol(PEER))
+        return succeed(protocol)
+
+
+class Gateway:
+    """The upstream."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+        self.closed_sessions: list[str] = []
+        self.settled: Deferred[None] | None = None
+        self.receipts: list[tuple[tuple[tuple[str, str], ...], str, Report]] = []
+        self.word: Callable[[], Deferred[str | None]] = lambda: succeed("text")
+
+    def opened(self, session: Any) -> None:
+        self.open.append(session.name)
+
+    def closed(self, session: Any) -> Deferred[None]:
+        self.closed_sessions.append(session.name)
+        if session.name in self.open:
+            self.open.remove(session.name)
+        return self.settled or succeed(None)
+
+    def receipt(
+        self, channel: Any, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
+    ) -> Deferred[str | None]:
+        self.receipts.append((tuple(candidates), recipient, report))
+        return self.word()
+
+
+class Rig:
+    def __init__(self, **settings: Any) -> None:
+        self.clock = Clock()
+        self.network = Network()
+        self.centre = Centre(self.clock)
+        self.endpoint = Endpoint(self.network, self.centre)
+        self.gateway = Gateway()
+        self.metrics = Metrics()
+        defaults: dict[str, Any] = {
+            "endpoint": "tcp:192.0.2.1:2775",
+            "system_id": "acme",
+            "password": Secret("hunter2"),
+            "width": 3,
+            "from_": "ACME",
+        }
+        self.channel = SmppChannel(
+            "acme",
+            SmppSettings(**{**defaults, **settings}),
+            self.endpoint,  # type: ignore[arg-type]
+            upstream=self.gateway,
+            metrics=self.metrics,
+            clock=self.clock,
+            now=self.now,
+        )
+
+    def now(self) -> float:
+        return NOW + self.clock.seconds()
+
+    @property
+    def session(self) -> SmppSession:
+        return self.channel.sessions[0]
+
+    @property
+    def line(self) -> Line:
+        return self.centre.lines[-1]
+
+    def start(self) -> Rig:
+        self.channel.start()
+        self.network.flow()
+        return self
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.network.flow()
+
+    def send(self, text: str | None = "hi", *, deadline: float | None = None, **fields: Any) -> list[Outcome]:
+        message = Message(**{"to": "46700000001", "text": text, **fields})
+        submission = Submission(id="m1", message=message, made=NOW, deadline=deadline)
+        fired: list[Outcome] = []
+        Deferred.fromCoroutine(self.session.deliver(submission)).addCallback(fired.append)  # type: ignore[arg-type]
+        self.network.flow()
+        return fired
+
+    def receive(self, pdu: Pdu = RECEIPT) -> list[tuple[str, int]]:
+        self.line.deliver(pdu)
+        self.network.flow()
+        return self.line.responses
+
+    def stop(self) -> list[None]:
+        fired: list[None] = []
+        self.channel.stop().addCallback(fired.append)
+        self.network.flow()
+        return fired
+
+    def count(self, name: str, *labels: str) -> float:
+        return getattr(self.metrics, name).labels(*labels or ("acme",))._value.get()  # type: ignore[no-any-return]
+
+
+def bound(**settings: Any) -> Rig:
+    rig = Rig(**settings).start()
+    assert rig.channel.sessions_up == len(rig.channel.sessions)
+    return rig
+
+
+# -- binding
+
+
+def test_a_bind_says_who_we_are() -> None:
+    rig = bound(system_type="SMPP", address_range="^46")
+    bind = rig.line.bind
+    assert type(bind) is BindTransceiver
+    assert (bind.system_id, bind.password, bind.system_type) == ("acme", "hunter2", "SMPP")
+    assert (bind.address_range, bind.interface_version) == ("^46", 0x34)
+
+
+def test_a_session_that_is_bound_wants_messages() -> None:
+    rig = Rig()
+    rig.centre.bind = is_silent
+    rig.start()
+    assert (rig.session.link.state.name, rig.gateway.open) == ("binding", [])
+    rig.line.protocol.respond(response_to(rig.line.bind))
+    rig.network.flow()
+    assert (rig.session.link.state.name, rig.gateway.open) == ("up", ["acme#1"])
+    assert rig.channel.sessions_up == rig.metrics.sessions_up.labels("acme")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    ("bind", "kinds", "open_sessions"),
+    [
+        ("transceiver", [BindTransceiver], ["acme#1"]),
+        ("transmitter", [BindTransmitter], ["acme#1"]),
+        ("receiver", [BindReceiver], []),
+        ("pair", [BindTransmitter, BindReceiver], ["acme#1"]),
+    ],
+)
+def test_only_what_can_send_wants_messages(
+    bind: str, kinds: list[type[Pdu]], open_sessions: list[str]
+) -> None:
+    rig = bound(bind=bind)
+    assert [type(line.bind) for line in rig.centre.lines] == kinds
+    assert rig.gateway.open == open_sessions
+
+
+def test_every_session_binds_and_wants_its_own_messages() -> None:
+    rig = bound(sessions=3)
+    assert rig.gateway.open == ["acme#1", "acme#2", "acme#3"]
+    assert repr(rig.channel) == (
+        "<smpp channel acme: 3 of 3 sessions up, queue acme, width 3, rate unlimited>"
+    )
+
+
+def test_a_refused_bind_closes_and_backs_off_to_its_own_limit() -> None:
+    rig = Rig(rebind=Duration(60), reconnect=Duration(5))
+    rig.centre.bind = lambda pdu: response_to(pdu, command_status=0x0E)
+    rig.start()
+    assert rig.session.link.state.error == "bind refused: ESME_RINVPASWD"
+    assert rig.gateway.open == []
+    for _ in range(8):
+        assert rig.line.over is not None
+        rig.wait(60)
+    assert rig.endpoint.dials == 9
+    assert rig.session.link.state.retry_in is not None
+    assert rig.session.link.state.retry_in > 45
+
+
+def test_a_right_password_after_all_comes_up() -> None:
+    rig = Rig()
+    rig.centre.bind = lambda pdu: response_to(pdu, command_status=0x0E)
+    rig.start()
+    rig.centre.bind = response_to
+    rig.wait(60)
+    assert rig.gateway.open == ["acme#1"]
+    assert rig.session.link.state.error is None
+
+
+def test_a_dial_that_fails_is_tried_again_soon() -> None:
+    rig = Rig()
+    rig.endpoint.failure = ConnectError(string="no one there")
+    rig.start()
+    assert "can't connect" in str(rig.session.link.state.error)
+    for _ in range(8):
+        rig.wait(5)
+    assert rig.endpoint.dials == 9
+
+
+def test_a_link_lost_while_it_binds() -> None:
+    rig = Rig()
+    rig.centre.bind = is_silent
+    rig.start()
+    rig.network.cut()
+    assert rig.session.link.state.name == "waiting"
+    assert "connection lost" in str(rig.session.link.state.error)
+    assert rig.gateway.open == []
+
+
+def test_a_bind_that_is_never_answered() -> None:
+    rig = Rig()
+    rig.centre.bind = is_silent
+    rig.start()
+    rig.wait(10)
+    assert rig.session.link.state.name == "waiting"
+    assert rig.session.link.state.error == "not bound within 10 s"
+    assert rig.centre.lines[0].over is not None
+
+
+def test_what_goes_wrong_while_binding_leaves_no_wire_open() -> None:
+    rig = Rig(system_id="\u20ac")  # not to be written in a PDU
+    rig.start()
+    assert rig.session.link.state.name == "waiting"
+    assert rig.line.over is not None
+    assert rig.count("errors", "link") == 1
+
+
+# -- one message
+
+
+def test_accepted() -> None:
+    rig = bound()
+    assert rig.send() == [Accepted((Part("A2"),), OK)]
+    (pdu,) = rig.centre.submits
+    assert (pdu.destination_addr, pdu.source_addr, pdu.short_message) == ("46700000001", "ACME", b"hi")
+    assert (pdu.data_coding, pdu.registered_delivery) == (0, 1)
+
+
+def test_a_text_beyond_gsm_goes_as_ucs2() -> None:
+    rig = bound()
+    assert isinstance(rig.send("\u041f\u0440\u0438")[0], Accepted)
+    (pdu,) = rig.centre.submits
+    assert (pdu.data_coding, pdu.short_message) == (8, "\u041f\u0440\u0438".encode("utf-16-be"))
+
+
+def test_the_messages_own_sender_goes_first() -> None:
+    rig = bound()
+    rig.send(from_="SHOP")
+    assert rig.centre.submits[0].source_addr == "SHOP"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (0x0B, Refused("ESME_RINVDSTADR", Status(0x0B, "ESME_RINVDSTADR"))),
+        (0x08, Later("ESME_RSYSERR", Status(0x08, "ESME_RSYSERR"))),
+        (0x437, Later("0x00000437", Status(0x437, "0x00000437"))),
+    ],
+)
+def test_a_status_is_classified(status: int, outcome: Outcome) -> None:
+    rig = bound()
+    rig.centre.answer = refuses(status)
+    assert rig.send() == [outcome]
+
+
+def test_the_dialect_may_see_a_status_otherwise() -> None:
+    rig = bound(dialect=Dialect(status={"0x0b": "temporary"}))
+    rig.centre.answer = refuses(0x0B)
+    assert isinstance(rig.send()[0], Later)
+
+
+def test_a_generic_nack_is_no_acceptance() -> None:
+    rig = bound()
+    rig.centre.answer = lambda pdu: GenericNack(sequence_number=pdu.sequence_number)
+    assert isinstance(rig.send()[0], Later)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": "x" * 161},
+        {"text": "\u041f" * 71},
+        {"text": None, "data": b"\x00"},
+        {"from_": "LONGERTHANELEVEN"},
+        {"from_": "\u20ac"},
+        {"smpp": SmppOverrides(service_type="toolong")},
+        {"smpp": SmppOverrides(service_type="\u20ac")},
+        {"smpp": SmppOverrides(tlvs={"0x0204": "00" * 70_000})},
+    ],
+)
+def test_what_cannot_be_sent_whole_is_refused_not_cut(fields: dict[str, Any]) -> None:
+    rig = bound()
+    (outcome,) = rig.send(**{"text": "hi", **fields})
+    assert isinstance(outcome, Refused)
+    assert outcome.error
+    assert (rig.centre.submits, rig.session.in_flight) == ([], 0)
+    assert isinstance(rig.send()[0], Accepted)
+
+
+def test_a_deadline_that_has_passed_is_expired_before_the_wire() -> None:
+    rig = bound()
+    assert rig.send(deadline=NOW) == [Expired()]
+    assert rig.send(deadline=NOW - 5) == [Expired()]
+    assert rig.centre.submits == []
+
+
+def test_a_deadline_may_pass_while_the_message_waits_its_turn() -> None:
+    rig = bound(rate=1)
+    rig.send()
+    waiting = rig.send(deadline=NOW + 0.5)
+    rig.wait(1)
+    assert waiting == [Expired()]
+
+
+def test_a_session_that_is_not_bound_sends_nothing() -> None:
+    rig = Rig()
+    assert rig.send() == [Unsent("the session takes no more")]
+
+
+def test_the_rate_is_kept_over_all_sessions() -> None:
+    rig = bound(rate=1, sessions=2)
+    rig.send()
+    second: list[Outcome] = []
+    submission = Submission(id="m2", message=Message(to="46700000002", text="hi"), made=NOW)
+    Deferred.fromCoroutine(rig.channel.sessions[1].deliver(submission)).addCallback(second.append)  # type: ignore[arg-type]
+    rig.network.flow()
+    assert len(rig.centre.submits) == 1
+    rig.wait(1)
+    assert len(rig.centre.submits) == 2
+    assert isinstance(second[0], Accepted)
+
+
+# -- no answer
+
+
+def test_no_answer_in_time_is_unknown() -> None:
+    rig = bound()
+    rig.centre.answer = is_silent
+    outcome = rig.send()
+    for _ in range(6):
+        rig.wait(10)
+    assert outcome == [Unknown("no response in time")]
+    assert rig.channel.sessions_up == 1
+
+
+def test_an_answer_that_comes_late_is_counted() -> None:
+    rig = bound()
+    rig.centre.answer = is_silent
+    rig.send()
+    for _ in range(6):
+        rig.wait(10)
+    rig.line.protocol.respond(takes(rig.centre.submits[0]))
+    rig.network.flow()
+    assert rig.count("late_responses") == 1
+
+
+def test_a_lost_link_ends_everything_in_flight_at_once() -> None:
+    rig = bound()
+    rig.centre.answer = is_silent
+    outcomes = [rig.send() for _ in range(3)]
+    rig.network.cut()
+    assert [type(each[0]) for each in outcomes] == [Unknown] * 3
+    assert all(each[0].link_lost for each in outcomes)
+    assert rig.gateway.closed_sessions == ["acme#1"]
+    assert (rig.channel.sessions_up, rig.session.link.state.name) == (0, "waiting")
+
+
+def test_who_waits_for_a_token_goes_back_when_the_link_is_lost() -> None:
+    rig = bound(rate=1)
+    rig.send()
+    waiting = rig.send()
+    rig.network.cut()
+    assert waiting == [Unsent("the session takes no more")]
+
+
+def test_after_a_lost_link_it_binds_again_and_sends() -> None:
+    rig = bound()
+    rig.network.cut()
+    rig.wait(1)
+    assert rig.gateway.open == ["acme#1"]
+    assert isinstance(rig.send()[0], Accepted)
+
+
+# -- throttling
+
+
+@pytest.mark.parametrize("status", [0x58, 0x14, 0x0F])
+def test_a_throttled_message_keeps_its_place_and_pauses_the_channel(status: int) -> None:
+    rig = bound()
+    rig.centre.answer = refuses(status)
+    first = rig.send()
+    assert (first, len(rig.centre.submits)) == ([], 1)
+    rig.centre.answer = takes
+    second = rig.send()
+    assert len(rig.centre.submits) == 1
+    assert 0 < rig.channel.pace.paused <= 1.2 * FIRST_PAUSE
+    assert "paused for" in repr(rig.channel)
+    assert rig.count("throttled") == 1
+    rig.wait(1.2 * FIRST_PAUSE)
+    assert (len(first), len(second)) == (1, 1)
+    assert isinstance(first[0], Accepted)
+    assert len(rig.centre.submits) == 3
+
+
+def test_throttled_again_and_again_it_goes_back_at_last() -> None:
+    """RabbitMQ takes back what is unsettled for half an hour, and closes the channel it is on."""
+    rig = bound()
+    rig.centre.answer = refuses(0x58)
+    outcome = rig.send()
+    waited = 0.0
+    while not outcome and waited < 2 * PATIENCE:
+        rig.wait(5)
+        waited += 5
+    assert outcome == [Unsent("held back by the message centre for too long")]
+    assert PATIENCE <= waited < PATIENCE + 60
+    assert len(rig.centre.submits) < 40
+
+
+def test_a_throttled_message_is_not_sent_again_when_the_session_is_to_end() -> None:
+    rig = bound()
+    rig.centre.answer = is_silent
+    outcome = rig.send()
+    rig.session.yield_waiting()
+    rig.line.protocol.respond(refuses(0x58)(rig.centre.submits[0]))
+    rig.network.flow()
+    assert outcome == [Unsent("the session takes no more")]
+    rig.wait(60)
+    assert len(rig.centre.submits) == 1
+
+
+def test_yielding_lets_go_of_who_waits_and_keeps_what_is_out() -> None:
+    rig = bound(rate=1)
+    rig.centre.answer = is_silent
+    out, waiting = rig.send(), rig.send()
+    rig.session.yield_waiting()
+    assert (out, waiting) == ([], [Unsent("the session takes no more")])
+    rig.line.protocol.respond(takes(rig.centre.submits[0]))
+    rig.network.flow()
+    assert isinstance(out[0], Accepted)
+
+
+# -- receipts
+
+
+def test_a_receipt_is_answered_only_when_it_is_stored() -> None:
+    rig = bound()
+    stored: Deferred[str | None] = Deferred()
+    rig.gateway.word = lambda: stored
+    assert rig.receive() == []
+    stored.callback("text")
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0)]
+
+
+def test_what_a_receipt_says() -> None:
+    rig = bound()
+    rig.receive()
+    ((readings, recipient, report),) = rig.gateway.receipts
+    assert ("text", "a1") in readings
+    assert recipient == "46700000001"
+    assert report == Report(state="delivered", smsc_id="A1", stat="DELIVRD", err="000")
+
+
+def test_a_receipt_in_a_data_sm() -> None:
+    rig = bound()
+    pdu = DataSm(
+        source_addr="+46700000001",
+        esm_class=4,
+        tlvs=((int(Tag.RECEIPTED_MESSAGE_ID), "A1"), (int(Tag.MESSAGE_STATE), 5)),
+    )
+    assert rig.receive(pdu) == [(DataSmResp.__name__, 0)]
+    assert rig.gateway.receipts[0][1:] == (
+        "46700000001",
+        Report(state="undelivered", smsc_id="A1", stat="UNDELIV"),
+    )
+
+
+def test_a_receipt_without_an_id_is_handed_on_for_what_it_is() -> None:
+    rig = bound()
+    rig.receive(DeliverSm(esm_class=4, short_message=b"stat:DELIVRD"))
+    assert rig.gateway.receipts[0][0] == ()
+
+
+@pytest.mark.parametrize("error", [Unavailable("gone"), StorageError("disk full")])
+def test_what_is_not_stored_is_not_taken(error: Exception) -> None:
+    rig = bound()
+    rig.gateway.word = lambda: fail(error)
+    assert rig.receive() == [(DeliverSmResp.__name__, 0x64)]
+    assert rig.count("errors", "receipt") == 0
+
+
+def test_the_dialect_knows_what_makes_the_centre_send_again() -> None:
+    rig = bound(dialect=Dialect(unavailable_status=0x08))
+    rig.gateway.word = lambda: fail(Unavailable("gone"))
+    assert rig.receive() == [(DeliverSmResp.__name__, 0x08)]
+
+
+def test_a_fault_of_ours_takes_no_receipt_either() -> None:
+    rig = bound()
+    rig.gateway.word = lambda: fail(ZeroDivisionError("ours"))
+    assert rig.receive() == [(DeliverSmResp.__name__, 0x64)]
+    assert rig.count("errors", "receipt") == 1
+
+
+def test_a_late_answer_stays_off_the_next_link() -> None:
+    """There its sequence number would answer another receipt, one that nobody has stored."""
+    rig = bound()
+    words: list[Deferred[str | None]] = []
+
+    def word() -> Deferred[str | None]:
+        words.append(Deferred())
+        return words[-1]
+
+    rig.gateway.word = word
+    rig.receive()
+    rig.network.cut()
+    rig.wait(1)
+    assert rig.receive() == []
+    words[0].callback("text")
+    rig.network.flow()
+    assert rig.line.responses == []
+    words[1].callback("text")
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0)]
+
+
+def test_the_receiver_of_a_pair_takes_receipts() -> None:
+    rig = bound(bind="pair")
+    assert rig.receive() == [("DeliverSmResp", 0)]
+
+
+def test_readings_of_ids_are_learned() -> None:
+    rig = bound()
+    rig.gateway.word = lambda: succeed("decimal-in-receipt")
+    for number in (171, 172, 173, 174):
+        rig.receive(DeliverSm(esm_class=4, short_message=f"id:{number} stat:DELIVRD".encode()))
+    readings = [len(each[0]) for each in rig.gateway.receipts]
+    assert readings == [3, 3, 3, 1]
+
+
+def test_a_message_from_a_phone_is_left_with_the_centre_for_now() -> None:
+    rig = bound()
+    assert rig.receive(DeliverSm(source_addr="46700000001", short_message=b"hello")) == [
+        ("DeliverSmResp", 0x64)
+    ]
+    assert rig.gateway.receipts == []
+
+
+def test_what_cannot_be_read_is_counted() -> None:
+    rig = bound()
+    rig.network.ends[0].protocol.dataReceived(bytes.fromhex("00000014 00000005 00000000 00000009 30303030"))
+    assert rig.count("malformed") == 1
+    assert rig.channel.sessions_up == 1
+
+
+# -- the end
+
+
+def test_stop_unbinds_and_waits() -> None:
+    rig = bound(sessions=2)
+    assert rig.stop() == [None]
+    assert [line.asked_to_part for line in rig.centre.lines] == [1, 1]
+    assert [session.link.state.name for session in rig.channel.sessions] == ["stopped"] * 2
+    rig.wait(100)
+    assert rig.endpoint.dials == 2
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_stop_waits_for_an_unbind_no_longer_than_its_timer() -> None:
+    rig = bound(timers=SmppTimers(unbind=Duration(5)))
+    fired: list[None] = []
+    rig.channel.stop().addCallback(fired.append)
+    rig.clock.advance(5)  # nothing flows: the centre hears nothing
+    rig.clock.advance(LINGER)
+    for end in rig.network.ends:
+        end.clear()
+    rig.network.flow()
+    assert fired == [None]
+
+
+def test_stop_while_it_is_down() -> None:
+    rig = Rig()
+    rig.endpoint.failure = ConnectError(string="no one there")
+    rig.start()
+    assert rig.stop() == [None]
+    rig.wait(100)
+    assert rig.endpoint.dials == 1
+
+
+def test_stop_before_start() -> None:
+    assert Rig().stop() == [None]
+
+
+def test_a_message_after_the_stop_began_is_not_sent() -> None:
+    rig = bound()
+    rig.channel.stop()
+    assert isinstance(rig.send()[0], Unsent)
+    assert rig.centre.submits == []
+
+
+def test_the_centres_unbind_is_answered_when_all_is_settled() -> None:
+    rig = bound(rate=1)
+    rig.centre.answer = is_silent
+    rig.gateway.settled = Deferred()
+    out, waiting = rig.send(), rig.send()
+    parted: list[None] = []
+    rig.line.protocol.unbind().addCallback(parted.append)
+    rig.network.flow()
+    assert (out, waiting, parted) == ([], [Unsent("the session takes no more")], [])
+    assert rig.gateway.closed_sessions == ["acme#1"]
+    rig.line.protocol.respond(takes(rig.centre.submits[0]))
+    rig.network.flow()
+    assert isinstance(out[0], Accepted)
+    rig.gateway.settled.callback(None)
+    rig.network.flow()
+    assert parted == [None]
+
+
+def test_after_the_centres_unbind_it_binds_again() -> None:
+    rig = bound()
+    rig.line.protocol.unbind()
+    rig.network.flow()
+    assert rig.session.link.state.name == "waiting"
+    rig.wait(1)
+    assert rig.gateway.open == ["acme#1"]
+    assert isinstance(rig.send()[0], Accepted)
+
+
+# -- for operators
+
+
+def test_reprs_say_how_a_session_is() -> None:
+    rig = bound()
+    rig.centre.answer = is_silent
+    rig.send()
+    assert repr(rig.session) == (
+        "<session acme#1 BindTransceiver: up since 2023-11-14 22:13:20Z, 1/3 unanswered>"
+    )
+    assert "hunter2" not in repr(rig.channel)
