@@ -233,7 +233,7 @@ def test_memory_stays_flat_however_many_wait(
     world.turn()
     for settled in range(0, 300, 10):
         assert len(got) == settled + 10
-        assert read - settled <= 20
+        assert read - settled <= 10 + reader.READ_AHEAD_LEAST
         for delivery in got[settled : settled + 10]:
             delivery.ack()
         world.turn()
@@ -272,6 +272,23 @@ def test_urgent_rows_are_read_past_a_full_memory(world: World, spool: Spool) -> 
         got[-1].ack()
         world.turn()
     assert got.bodies[2:] == [b"urgent", b"high", b"bulk"]
+
+
+def test_an_urgent_burst_is_in_memory_before_it_is_needed(
+    world: World, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However narrow the channel: the next read takes time, and what is less urgent must not slip in."""
+    world.publish(spool, *[b"bulk"] * 50, priority=0)
+    got = Got()
+    spool.consume(A, 1, got)
+    world.turn()
+    for _ in range(10):
+        world.publish(spool, b"urgent", priority=3)
+    monkeypatch.setattr(store.Store, "fetch", lambda *_, **__: store.Fetched([], exhausted=False))
+    for n in range(10):
+        got[n].ack()
+        world.turn()
+    assert got.bodies[1:] == [b"urgent"] * 10
 
 
 def test_priorities_of_a_queue_without_any_are_ignored(world: World) -> None:

@@ -30,8 +30,10 @@ from smsgw.sqlite import Database
 
 log = Logger()
 
-READ_AHEAD = 1000
-"""Rows that are read ahead at most, however wide the consumers are."""
+READ_AHEAD_LEAST = 16
+READ_AHEAD_MOST = 1000
+"""Rows that are read ahead of what is out: as many as the consumers are wide, within these bounds. A
+narrow channel needs some too: while the next rows are being read, the urgent ones must not run out."""
 
 RETRY = 0.5
 """Seconds until the next try for a queue that another process has, or a file that can't be read."""
@@ -332,8 +334,8 @@ class QueueReader:
         return None
 
     def _read_ahead(self) -> None:
-        ahead = min(self.width, READ_AHEAD)
-        if self._taken is None or self._fetching:
+        ahead = min(max(self.width, READ_AHEAD_LEAST), READ_AHEAD_MOST)
+        if self._taken is None or self._fetching or not self.width:
             return
         if not self._noticed and not (self._more and len(self._ready) <= ahead // 2):
             return
