@@ -40,8 +40,6 @@ class Shared:
     journal: Journal
     monotonic: Callable[[], float]
     wall: Callable[[], float]
-    pending: int = 0
-    """Letters of all accounts that are not answered for good."""
 
 
 class Recipient(Protocol):
@@ -131,10 +129,10 @@ class Account:
             count(counts.receipts_by_stat, letter.stat or "")
         else:
             counts.inbound_made += 1
-        if shared.pending >= shared.behaviour.mailbox:
+        if counts.pending >= shared.behaviour.mailbox:
             self._give_up(letter)
             return
-        shared.pending += 1
+        counts.pending += 1
         if delay:
             shared.agenda.add(delay, self._return, letter)
         else:
@@ -173,7 +171,7 @@ class Account:
             session.hand_over(letter, partial(self._answered, letter, session))
         except Misuse:
             # a session of interface version 3.3 can't take what needs TLVs: no other will come
-            self.shared.pending -= 1
+            self.shared.tally.counts.pending -= 1
             self._give_up(letter)
 
     def _answered(self, letter: Letter, session: Recipient, answer: Answer) -> None:
@@ -181,7 +179,7 @@ class Account:
         if status == CommandStatus.ESME_ROK or status in PERMANENT:
             self._settle(letter, taken=status == CommandStatus.ESME_ROK)
         elif letter.attempts >= self.shared.behaviour.receipt_attempts:
-            self.shared.pending -= 1
+            self.shared.tally.counts.pending -= 1
             self._give_up(letter)
         elif isinstance(answer, LinkLost):
             letter.attempts -= not answer.sent
@@ -198,7 +196,7 @@ class Account:
 
     def _settle(self, letter: Letter, *, taken: bool) -> None:
         shared, counts = self.shared, self.shared.tally.counts
-        shared.pending -= 1
+        counts.pending -= 1
         if letter.repeated:
             return
         if letter.kind == "receipt":

@@ -126,10 +126,7 @@ class MessageCentre:
 
     def report(self) -> Report:
         """Everything counted so far, as a copy."""
-        bound = sum(len(account.sessions) for account in self._accounts.values())
-        report = self._shared.tally.report(self._shared.pending)
-        report.bound = bound
-        return report
+        return self._shared.tally.report()
 
     @property
     def counts(self) -> Report:
@@ -166,6 +163,7 @@ class MessageCentre:
         if account is None:
             return
         account.sessions.append(session)
+        self.counts.bound += 1
         if not session.receives:
             return
         if self.behaviour.greet:
@@ -180,6 +178,7 @@ class MessageCentre:
         self._sessions.pop(session.record.number, None)
         if session.account is not None and session in session.account.sessions:
             session.account.sessions.remove(session)
+            self.counts.bound -= 1
             self._shared.agenda.add(0.0, session.account.pump)
 
     def next_id(self) -> tuple[str, str]:

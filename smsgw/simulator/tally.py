@@ -163,11 +163,10 @@ class Tally:
         """A session was bound."""
         self._sessions.append(session)
 
-    def report(self, pending: int) -> Report:
+    def report(self) -> Report:
         """A copy of the counts as they are now."""
         return msgspec.structs.replace(
             self.counts,
-            pending=pending,
             forgotten=self._messages.forgotten,
             refused=dict(self.counts.refused),
             spoilt=dict(self.counts.spoilt),
@@ -177,6 +176,21 @@ class Tally:
             destinations=dict(self._destinations.counts),
             sessions=[msgspec.structs.replace(session) for session in self._sessions],
         )
+
+
+def summary(before: Report, now: Report, seconds: float) -> str:
+    """One line on what happened between two reports that many seconds apart, and how things stand."""
+
+    def rate(name: str) -> str:
+        return f"{(getattr(now, name) - getattr(before, name)) / seconds:.0f}/s"
+
+    refused = sum(now.refused.values())
+    return (
+        f"submits {rate('submits')} of {now.submits}, accepted {now.accepted}, refused {refused},"
+        f" duplicates {now.duplicates}, in flight {now.in_flight} (peak {now.peak_in_flight}),"
+        f" receipts {rate('receipts_answered')} of {now.receipts_answered},"
+        f" inbound {now.inbound_answered}, pending {now.pending}, sessions {now.bound}"
+    )
 
 
 def _digest(destination: str, octets: bytes) -> bytes:
