@@ -50,6 +50,7 @@ def told(events: list[Any]) -> list[tuple[str, int | None, bool]]:
         (1, "all", 1, YES, [YES], [("delivered", None, True)]),
         (1, "all", 1, MAYBE, [None], [("buffered", 1, False)]),
         (1, "final", 1, MAYBE, [None], [("buffered", 1, False)]),
+        (1, "final", 1, MAYBE, [YES], [("buffered", 1, False)]),
         (2, "final", 1, YES, [YES, None], []),
         (2, "final", 2, YES, [YES, YES], [("delivered", None, True)]),
         (2, "final", 2, YES, [NO, YES], [("undelivered", None, True)]),

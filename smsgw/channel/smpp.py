@@ -92,6 +92,7 @@ class SmppSession:
         try:
             protocol: SmppProtocol = await self.channel.connect(self)
         except (ConnectError, DNSLookupError) as error:
+            self._count_try("unreachable")
             return Ended(f"can't connect: {error}")
         progress("binding")
         lost: Deferred[str] = Deferred()
@@ -99,10 +100,13 @@ class SmppSession:
         try:
             response = await protocol.bind(self._bind_request())
             if response.command_status:
+                self._count_try("refused")
                 return Ended(f"bind refused: {status_name(response.command_status)}", refused=True)
+            self._count_try("up")
             progress("up")
             return Ended(await self._bound(protocol, lost))
         except LinkClosed as error:
+            self._count_try("lost")
             return Ended(str(error))
         finally:
             protocol.close("given up")
@@ -119,6 +123,9 @@ class SmppSession:
         finally:
             self._protocol = None
             self.channel.went_down(self)
+
+    def _count_try(self, result: str) -> None:
+        self.channel.metrics.binds.labels(self.channel.name, result).inc()
 
     def _bind_request(self) -> Pdu:
         settings = self.channel.settings

@@ -70,7 +70,6 @@ def next_attempt(delivery: Delivery, submission: Submission, reason: str) -> Pro
         headers={**properties.headers, ATTEMPT: submission.attempt + 1, **fixed},
         message_id=submission.id,
         timestamp=int(submission.made),
-        expiration=None,
     )
 
 

@@ -415,6 +415,22 @@ def test_what_goes_wrong_while_binding_leaves_no_wire_open() -> None:
     assert rig.count("errors", "link") == 1
 
 
+@pytest.mark.parametrize("result", ["up", "refused", "lost", "unreachable"])
+def test_every_try_is_counted_by_its_result(result: str) -> None:
+    rig = Rig()
+    if result == "refused":
+        rig.centre.bind = lambda pdu: response_to(pdu, command_status=0x0E)
+    elif result == "lost":
+        rig.centre.bind = is_silent
+    elif result == "unreachable":
+        rig.endpoint.failure = ConnectError(string="no one there")
+    rig.start()
+    if result == "lost":
+        rig.network.cut()
+    results = ("up", "refused", "lost", "unreachable")
+    assert [rig.count("binds", "acme", each) for each in results] == [each == result for each in results]
+
+
 # -- one message
 
 

@@ -226,6 +226,18 @@ def test_a_sweep_pays_in_steps_until_nothing_is_left(desk: Desk, monkeypatch: py
     assert [event["id"] for event in desk.broker.events()] == [f"m{number}" for number in range(5)]
 
 
+def test_a_sweep_that_cannot_pay_does_not_try_on_and_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "STEP", 2)
+    for number in range(5):
+        desk.accept(f"m{number}", f"A{number}")
+        key = [("text", f"a{number}")]
+        result(desk.ledger.claim("acme", "acme", key, "46700000001", DELIVERED, NOW))
+    desk.told()
+    desk.broker.broken = lambda exchange, key: Unavailable("gone")
+    desk.receipts.start()
+    assert desk.told() == ["publish smsgw.events delivered.acme"] * 2
+
+
 def test_paying_for_an_early_receipt(desk: Desk) -> None:
     result(desk.receive())
     owed = desk.accept()
