@@ -96,7 +96,7 @@ def stop(link: Link) -> list[None]:
 def test_a_link_goes_through_its_states(rig: Rig) -> None:
     names = [rig.link.state.name]
     for name in ("binding", "up"):
-        rig.now.progress(name)  # type: ignore[arg-type]
+        rig.now.progress(name)
         names.append(rig.link.state.name)
     rig.now.over.callback(Ended("the peer is gone"))
     names.append(rig.link.state.name)

@@ -40,7 +40,7 @@ def channel(clock: Clock, *, rate: float = 0, delay: float = 0) -> tuple[NullCha
 
 def send(made: NullChannel) -> list[Outcome]:
     fired: list[Outcome] = []
-    Deferred.fromCoroutine(made.session.deliver(MESSAGE)).addCallback(fired.append)  # type: ignore[arg-type]
+    Deferred.fromCoroutine(made.session.deliver(MESSAGE)).addCallback(fired.append)
     return fired
 
 
