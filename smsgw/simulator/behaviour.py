@@ -266,6 +266,8 @@ def status_code(text: str) -> int:
 
 def longest_match(table: Mapping[str, str], address: str) -> str | None:
     """The key of `table` for an address: itself, else the longest `prefix*` that it begins with."""
+    if not table:
+        return None
     if address in table:
         return address
     prefixes = [key for key in table if key.endswith("*") and address.startswith(key[:-1])]

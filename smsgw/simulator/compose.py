@@ -33,7 +33,7 @@ def receipt(
         tlvs += [
             (Tag.RECEIPTED_MESSAGE_ID, fact.id),
             (Tag.MESSAGE_STATE, int(MESSAGE_STATES[fact.stat])),
-            (Tag.NETWORK_ERROR_CODE, network_error(fact)),
+            (Tag.NETWORK_ERROR_CODE, network_error(fact.err)),
         ]
     if in_payload:
         tlvs.append((Tag.MESSAGE_PAYLOAD, text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -70,13 +71,20 @@ def error_of(stat: Stat, behaviour: Behaviour) -> str:
     return behaviour.errors.get(stat, "000" if stat in {"DELIVRD", "ACCEPTD", "ENROUTE"} else "001")
 
 
-def network_error(fact: Fact) -> bytes:
-    """The octets of network_error_code: the network's type, then the error in two octets."""
-    digits = "".join(character for character in fact.err if character in "0123456789abcdefABCDEF")
+@lru_cache(maxsize=1000)
+def network_error(err: str) -> bytes:
+    """The octets of network_error_code for an `err`: the network's type, then the error in two octets."""
+    digits = "".join(character for character in err if character in "0123456789abcdefABCDEF")
     return bytes([GSM_NETWORK]) + (int(digits or "0", 16) & 0xFFFF).to_bytes(2, "big")
 
 
 def _date(at: float, form: str = "%y%m%d%H%M") -> str:
+    return _written_date(int(at), form)
+
+
+@lru_cache(maxsize=1000)
+def _written_date(at: int, form: str) -> str:
+    """Thousands of receipts are written in one second, and strftime is slow."""
     return datetime.fromtimestamp(at, UTC).strftime(form)
 
 

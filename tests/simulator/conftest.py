@@ -40,8 +40,9 @@ class Client:
         return bool(self.transport.connected)
 
     def send(self, *pdus: Pdu) -> None:
-        """In one segment, with sequence numbers where they have none."""
-        self.wire.dataReceived(b"".join(self.frame(pdu) for pdu in pdus))
+        """In one segment, with sequence numbers where they have none; nowhere once the link is gone."""
+        if self.connected:
+            self.wire.dataReceived(b"".join(self.frame(pdu) for pdu in pdus))
 
     def frame(self, pdu: Pdu) -> bytes:
         if pdu.sequence_number:
@@ -85,6 +86,8 @@ class Client:
 
     def lose(self) -> None:
         """The network is gone."""
+        if not self.connected:
+            return
         self.transport.connected = False
         self.wire.connectionLost(Failure(ConnectionDone()))
 

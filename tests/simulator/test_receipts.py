@@ -100,5 +100,5 @@ def test_err_follows_the_state_unless_it_is_given(stat: Stat, err: str) -> None:
 
 
 def test_the_network_error_code_has_three_octets() -> None:
-    assert network_error(FACT) == b"\3\0\0"
-    assert network_error(FAILED) == b"\3\0\x69"
+    assert network_error(FACT.err) == b"\3\0\0"
+    assert network_error(FAILED.err) == b"\3\0\x69"
