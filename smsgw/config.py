@@ -18,6 +18,9 @@ from smsgw.broker.topology import RETRY_STEPS, ROUTE_KEY, QueueType
 from smsgw.errors import ConfigError
 from smsgw.smpp.connection import Timers
 from smsgw.smpp.dialect import Dialect
+from smsgw.sms.coding import MAX_PARTS
+from smsgw.sms.shift_tables import LanguageName
+from smsgw.sms.transliterate import Scope
 from smsgw.strict import Duration, Problem, Secret, Source, convert, join, nearest, shown
 
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -63,12 +66,19 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """What every channel has. `rate` is in parts per second for the whole channel; 0 is no limit."""
+    """What every channel has. `rate` is in parts per second for the whole channel; 0 is no limit.
+
+    `languages` are those whose shift tables may be used where that takes fewer parts than UCS-2;
+    `transliterate` is what may be replaced so that a text fits GSM 7-bit.
+    """
 
     queue: Name | None = None
     width: Width = 10
     rate: Rate = 0.0
     from_: str | None = None
+    max_parts: Annotated[int, msgspec.Meta(ge=1, le=MAX_PARTS)] = 10
+    languages: tuple[LanguageName, ...] = ()
+    transliterate: Scope = "off"
     retry: tuple[Duration, ...] = tuple(Duration(step) for step in RETRY_STEPS)
 
 

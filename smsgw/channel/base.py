@@ -80,15 +80,17 @@ class Channel(Protocol):
         """Seconds to wait before each further attempt after a temporary failure."""
 
     @property
-    def receipts(self) -> bool:
-        """Whether receipts can come for what it sends; without, `accepted` is the last word."""
-
-    @property
     def sessions(self) -> Sequence[object]:
         """All its sessions, up or not; their reprs tell an operator how they are."""
 
     @property
     def sessions_up(self) -> int: ...
+
+    def receipted(self, parts: int) -> Sequence[int]:
+        """Which parts of a message of so many get a receipt, by their numbers from 1.
+
+        Empty where receipts can't come for what it sends: then `accepted` is the last word.
+        """
 
     def index_key(self, smsc_id: str) -> str:
         """The form of a message id under which the ledger files a part."""

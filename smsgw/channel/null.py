@@ -41,7 +41,6 @@ class NullSession:
 class NullChannel:
     """Accepts every message under the id `null-<n>`; asks for no receipts, so `accepted` is final."""
 
-    receipts = False
     retry: Sequence[float] = ()
 
     def __init__(
@@ -68,6 +67,9 @@ class NullChannel:
 
     def __repr__(self) -> str:
         return f"<null channel {self.name}: {'up' if self.sessions_up else 'stopped'}, {self._taken} taken>"
+
+    def receipted(self, parts: int) -> Sequence[int]:
+        return ()
 
     def index_key(self, smsc_id: str) -> str:
         return smsc_id

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from smsgw.broker.base import BrokerError
 from smsgw.channel.base import Upstream
+from smsgw.channel.cut import Cutter
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
 from smsgw.config import SmppSettings, account_of, queue_of
@@ -27,7 +28,7 @@ from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
 from smsgw.smpp.constants import status_name
-from smsgw.smpp.dialect import IdCodec, candidates, index_key, submit_sm
+from smsgw.smpp.dialect import IdCodec, candidates, index_key
 from smsgw.smpp.events import Answer, LinkLost, TimedOut
 from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import (
@@ -43,7 +44,7 @@ from smsgw.smpp.pdu import (
 )
 from smsgw.smpp.protocol import LinkClosed, SmppFactory, SmppProtocol
 from smsgw.smpp.receipt import Receipt, parse
-from smsgw.sms.coding import Impossible, choose
+from smsgw.sms import split
 
 BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], ...]] = {
     "transceiver": (BindTransceiver,),
@@ -140,18 +141,34 @@ class SmppSession:
     # -- outgoing -----------------------------------------------------------------------------
 
     async def deliver(self, submission: Submission) -> Outcome:
-        """See `smsgw.channel.base.Session.deliver`."""
+        """See `smsgw.channel.base.Session.deliver`.
+
+        A part leaves when the one before it was taken: so the parts arrive in order, a message never has
+        more than one PDU in flight, and what is broken off is known to the part.
+        """
+        cut = self.channel.cutter.cut(submission)
+        if isinstance(cut, Refused):
+            return cut
         until = self.channel.now() + PATIENCE
+        taken = [Part(smsc_id) for smsc_id in cut.taken]
+        status = None
+        for part in cut.parts[len(taken) :]:
+            outcome = await self._deliver_part(submission, part, until)
+            if not isinstance(outcome, Accepted):
+                return cut.broken_off(outcome, self.channel.account, taken)
+            taken += outcome.parts
+            status = outcome.status
+        return Accepted(tuple(taken), status, cut.on_air, cut.transliterated)
+
+    async def _deliver_part(self, submission: Submission, part: split.Part, until: float) -> Outcome:
         while True:
-            pdu = self.channel.compose(submission)
-            if isinstance(pdu, Refused):
-                return pdu
             if self._leaving or not await self.channel.pace.token(self) or self._protocol is None:
                 return Unsent("the session takes no more")
             now = self.channel.now()
             if submission.deadline is not None and now >= submission.deadline:
                 return Expired()
-            outcome = await self._submit(self._protocol, pdu)
+            pdu = self.channel.cutter.submit_sm(submission, part, now)
+            outcome = pdu if isinstance(pdu, Refused) else await self._submit(self._protocol, pdu)
             if outcome is not None:
                 return outcome
             if now >= until:
@@ -207,7 +224,6 @@ class SmppChannel:
     """An account at a message centre."""
 
     log = Logger()
-    receipts = True
 
     def __init__(
         self,
@@ -225,6 +241,7 @@ class SmppChannel:
         self.queue = queue_of(name, settings)
         self.account = account_of(name, settings)
         self.retry: Sequence[float] = settings.retry
+        self.cutter = Cutter(settings, self.account)
         self.pace = Pace(settings.rate, clock)
         self.metrics = metrics
         self.now = now
@@ -251,6 +268,10 @@ class SmppChannel:
     @property
     def sessions_up(self) -> int:
         return len(self._up)
+
+    def receipted(self, parts: int) -> Sequence[int]:
+        which = self.settings.dialect.receipt_part
+        return range(1, parts + 1) if which == "all" else (1,) if which == "first" else (parts,)
 
     def index_key(self, smsc_id: str) -> str:
         return index_key(smsc_id)
@@ -304,23 +325,6 @@ class SmppChannel:
         """No more messages for a session; fires when what it carried is settled."""
         session.yield_waiting()
         return self._upstream.closed(session)
-
-    def compose(self, submission: Submission) -> SubmitSm | Refused:
-        """The submit_sm of a message, or why there can be none."""
-        dialect = self.settings.dialect
-        message = submission.message
-        if message.text is None:
-            return Refused("binary messages are not supported yet")
-        coding = choose(
-            message.text, message.encoding, default_alphabet=dialect.default_alphabet, max_parts=1
-        )
-        if isinstance(coding, Impossible):
-            return Refused(coding.problem)
-        source = message.from_ or self.settings.from_
-        try:
-            return submit_sm(submission, coding.pieces[0], coding.encoding, source, dialect, self.now())
-        except EncodeError as error:
-            return Refused(str(error))
 
     def read(self, answer: Answer) -> Outcome | None:
         """What an answer means for the message; None where the whole channel is to wait and send it again."""

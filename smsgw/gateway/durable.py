@@ -23,11 +23,13 @@ from smsgw.errors import SmsgwError, StorageError, Undecodable
 from smsgw.gateway.events import Events, undecodable
 from smsgw.message import Event, Submission, decode
 from smsgw.metrics import Metrics
+from smsgw.outcome import Progress
 
 T = TypeVar("T")
 
 ATTEMPT = "x-smsgw-attempt"
 DEADLINE = "x-smsgw-deadline"
+PROGRESS = "x-smsgw-progress"
 REASON = "x-smsgw-reason"
 QUEUE = "x-smsgw-queue"
 """Headers that a message carries from one attempt to the next, and into the dead letters."""
@@ -58,18 +60,47 @@ def submission_of(delivery: Delivery, now: float) -> Submission:
         timestamp=properties.timestamp,
         attempt=attempt if isinstance(attempt, int) and attempt > 0 else 1,
         deadline=deadline / 1000 if isinstance(deadline, int) else None,
+        progress=_progress(properties.headers.get(PROGRESS)),
     )
 
 
-def next_attempt(delivery: Delivery, submission: Submission, reason: str) -> Properties:
-    """The properties with which a message goes to a delay queue: what was fixed at first stays fixed."""
-    properties = marked(delivery, reason)
-    fixed = {} if submission.deadline is None else {DEADLINE: round(submission.deadline * 1000)}
+_progress_decoder = msgspec.json.Decoder(Progress)
+
+
+def _progress(header: object) -> Progress | None:
+    """What an earlier attempt wrote; a header that is not ours means that there was none."""
+    try:
+        return _progress_decoder.decode(header) if isinstance(header, str) else None
+    except msgspec.DecodeError:
+        return None
+
+
+def next_attempt(
+    delivery: Delivery, submission: Submission, reason: str, progress: Progress | None = None
+) -> Properties:
+    """The properties with which a message goes to a delay queue.
+
+    `progress` is how far the attempt got that is over.
+    """
+    properties = continued(delivery, submission, progress)
+    headers = {**properties.headers, ATTEMPT: submission.attempt + 1, REASON: reason, QUEUE: delivery.queue}
+    return msgspec.structs.replace(properties, headers=headers)
+
+
+def continued(delivery: Delivery, submission: Submission, progress: Progress | None) -> Properties:
+    """The properties of a message that is published again: what was fixed at first stays fixed."""
+    headers = kept_headers(delivery)
+    headers.pop(PROGRESS, None)
+    if submission.deadline is not None:
+        headers[DEADLINE] = round(submission.deadline * 1000)
+    if progress is not None:
+        headers[PROGRESS] = msgspec.json.encode(progress).decode()
     return msgspec.structs.replace(
-        properties,
-        headers={**properties.headers, ATTEMPT: submission.attempt + 1, **fixed},
+        delivery.properties,
+        headers=headers,
         message_id=submission.id,
         timestamp=int(submission.made),
+        expiration=None,
     )
 
 

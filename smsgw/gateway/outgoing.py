@@ -3,7 +3,8 @@
 `carry` is the whole story of one delivery. Each step must be durable before the next: the outcome is
 remembered in the ledger, then the event is confirmed by the broker, and only then is the delivery
 acknowledged. A crash anywhere repeats a step and loses nothing; what was accepted by a message centre
-is found in the ledger when the delivery comes again, and is not sent twice.
+is found in the ledger when the delivery comes again, and is not sent twice. Of a long message that was
+broken off the ledger knows the parts that were taken: the next attempt goes on behind them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,13 +24,13 @@ from smsgw.broker.base import Broker, Consumer, Delivery
 from smsgw.channel.base import Session
 from smsgw.errors import Undecodable
 from smsgw.folding import Record
+from smsgw.gateway.attempt import Attempt
 from smsgw.gateway.carrying import Carrying
-from smsgw.gateway.durable import PAUSE, Durable, TakenBack, next_attempt, submission_of
-from smsgw.gateway.events import about
+from smsgw.gateway.durable import PAUSE, Durable, TakenBack, continued, next_attempt, submission_of
 from smsgw.ledger.base import Ledger, Owed
 from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
-from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
+from smsgw.outcome import Accepted, Expired, Later, Refused, Status, Unknown, Unsent
 
 
 class Feed(Carrying):
@@ -116,106 +118,98 @@ class Outgoing:
         except Undecodable as error:
             return await self._durable.bury(delivery, channel, error)
         known = await self._known(delivery, submission)
-        if known is not None:
+        if known is not None and known.progress is None:
             self._metrics.redelivered.labels(channel).inc()
             await self._durable.tell(delivery, folding.accepted(known))
             return delivery.ack()
+        if known is not None:
+            submission = msgspec.structs.replace(submission, progress=known.progress)
         outcome = await session.deliver(submission)
         self._metrics.outcomes.labels(channel, type(outcome).__name__.lower()).inc()
-        return await self._settle(delivery, session, submission, outcome)
+        return await self._settle(Attempt(delivery, session.channel, submission, outcome))
 
     async def _known(self, delivery: Delivery, submission: Submission) -> Record | None:
-        """What the ledger says of a message that may have been accepted before."""
+        """What the ledger says of a message that may have been accepted before, or some of its parts."""
         if not submission.identified or not (delivery.redelivered or submission.attempt > 1):
             return None
         return await self._durable.stored(lambda: self._ledger.recall(submission.id))
 
-    async def _settle(
-        self, delivery: Delivery, session: Session, submission: Submission, outcome: Outcome
-    ) -> None:
+    async def _settle(self, attempt: Attempt) -> None:
         """The one table of what each outcome means."""
+        outcome = attempt.outcome
+        if isinstance(outcome, Accepted):
+            await self._accepted(attempt)
+            return
+        if outcome.progress is not None:
+            # parts were taken: their receipts will come, and they are not to be sent again
+            self._pay(await self._remember(attempt, attempt.record(self._durable.now())))
         match outcome:
-            case Accepted():
-                await self._accepted(delivery, session, submission, outcome)
             case Refused(error, status):
-                await self._end(delivery, session, submission, "rejected", error, status)
+                await self._end(attempt, "rejected", error, status)
             case Expired():
-                await self._end(delivery, session, submission, "expired", "deadline passed")
-            case Unknown(error) if submission.message.retry == "never":
-                await self._end(delivery, session, submission, "unknown", error)
-            case Unsent() | Unknown(_, True):
-                delivery.nack()
+                await self._end(attempt, "expired", "deadline passed")
+            case Unknown(error) if attempt.submission.message.retry == "never":
+                await self._end(attempt, "unknown", error)
+            case Unsent():
+                await self._back(attempt)
+            case Unknown(_, True) if not attempt.delivery.redelivered:
+                await self._back(attempt)  # not a second time: a message may be what breaks the link
             case Later(error, status):
-                await self._again(delivery, session, submission, error, status)
+                await self._again(attempt, error, status)
             case Unknown(error):
-                await self._again(delivery, session, submission, error, end="unknown")
+                await self._again(attempt, error, end="unknown")
 
-    async def _accepted(
-        self, delivery: Delivery, session: Session, submission: Submission, outcome: Accepted
-    ) -> None:
-        channel, message = session.channel, submission.message
-        self.accepted[channel.name] += 1
-        ids = [part.smsc_id for part in outcome.parts]
-        record = Record(
-            id=submission.id,
-            to=message.to,
-            channel=channel.name,
-            parts=len(ids),
-            receipt=message.receipt if channel.receipts else "none",
-            attempt=submission.attempt,
-            accepted=self._durable.now(),
-            smsc_id=ids[0],
-            meta=message.meta,
-            correlation_id=submission.correlation_id,
-            reply_to=submission.reply_to,
-        )
-        keys = [(channel.index_key(smsc_id), smsc_id) for smsc_id in ids]
-        early = await self._durable.stored(lambda: self._ledger.remember(channel.account, record, keys))
-        await self._durable.tell(delivery, folding.accepted(record))
+    async def _accepted(self, attempt: Attempt) -> None:
+        self.accepted[attempt.channel.name] += 1
+        record = attempt.record(self._durable.now())
+        early = await self._remember(attempt, record)
+        await self._durable.tell(attempt.delivery, folding.accepted(record))
         self._pay(early)
-        delivery.ack()
+        attempt.delivery.ack()
 
-    async def _end(
-        self,
-        delivery: Delivery,
-        session: Session,
-        submission: Submission,
-        kind: EventKind,
-        error: str,
-        status: Status | None = None,
-    ) -> None:
-        at = self._durable.now()
-        event = about(submission, kind, session.channel.name, at, final=True, error=error, status=status)
-        await self._durable.tell(delivery, event)
-        delivery.ack()
+    async def _remember(self, attempt: Attempt, record: Record) -> Sequence[Owed]:
+        account, keys, resumed = attempt.channel.account, attempt.keys(), attempt.resumed
+        return await self._durable.stored(
+            lambda: self._ledger.remember(account, record, keys, resumed=resumed)
+        )
+
+    async def _end(self, attempt: Attempt, kind: EventKind, error: str, status: Status | None = None) -> None:
+        event = attempt.event(kind, self._durable.now(), final=True, error=error, status=status)
+        await self._durable.tell(attempt.delivery, event)
+        attempt.delivery.ack()
+
+    async def _back(self, attempt: Attempt) -> None:
+        """To its queue, at once and without an attempt burned.
+
+        The ledger knows what was taken of it by its id; a message that its producer gave none takes along
+        the one that we gave it.
+        """
+        delivery, submission, progress = attempt.delivery, attempt.submission, attempt.progress
+        if progress is None or submission.identified:
+            return delivery.nack()
+        properties = continued(delivery, submission, progress)
+        await self._durable.publish(delivery, self._durable.names.submit, attempt.channel.queue, properties)
+        return delivery.ack()
 
     async def _again(
-        self,
-        delivery: Delivery,
-        session: Session,
-        submission: Submission,
-        error: str,
-        status: Status | None = None,
-        *,
-        end: EventKind | None = None,
+        self, attempt: Attempt, error: str, status: Status | None = None, *, end: EventKind | None = None
     ) -> None:
         """Another attempt after a pause: a new publish to a delay queue, so that no slot is held.
 
         It is told before it is published: what fails in between is then repeated, and not doubled.
         `end` is what to say where there is no other attempt; by default that depends on why.
         """
-        channel, now = session.channel, self._durable.now()
+        delivery, submission, channel = attempt.delivery, attempt.submission, attempt.channel
+        now = self._durable.now()
         if submission.attempt > len(channel.retry):
             await self._durable.dead_letter(delivery, error, "attempts")
-            return await self._end(delivery, session, submission, end or "rejected", error, status)
+            return await self._end(attempt, end or "rejected", error, status)
         delay = float(channel.retry[submission.attempt - 1])
         if submission.deadline is not None and now + delay >= submission.deadline:
-            return await self._end(delivery, session, submission, end or "expired", error, status)
-        event = about(
-            submission, "retrying", channel.name, now, final=False, error=error, status=status, delay=delay
-        )
+            return await self._end(attempt, end or "expired", error, status)
+        event = attempt.event("retrying", now, final=False, error=error, status=status, delay=delay)
         await self._durable.tell(delivery, event)
-        properties = next_attempt(delivery, submission, error)
+        properties = next_attempt(delivery, submission, error, attempt.progress)
         await self._durable.publish(delivery, self._durable.names.retry(delay), channel.queue, properties)
         return delivery.ack()
 

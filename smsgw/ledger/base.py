@@ -45,6 +45,14 @@ class Expiry(msgspec.Struct, frozen=True):
     more: bool = False
 
 
+class Key(msgspec.Struct, frozen=True):
+    """A part whose receipt is expected: its number from 1, and its SMSC id as a key and as it came."""
+
+    part: int
+    key: str
+    smsc_id: str
+
+
 class Ledger(Protocol):
     def start(self) -> None:
         """Open the store; raises `StorageError` with the path and the reason."""
@@ -53,15 +61,16 @@ class Ledger(Protocol):
         """Close it after what is under way."""
 
     def remember(
-        self, account: str, record: Record, keys: Sequence[tuple[str, str]]
+        self, account: str, record: Record, keys: Sequence[Key], *, resumed: bool = False
     ) -> Deferred[Sequence[Owed]]:
-        """A message was accepted. `keys` holds (index key, SMSC id) of each part, in order.
+        """A message was accepted, or some of its parts were (`record.progress`).
 
-        Returns the events owed because receipts for its parts had come already.
+        `keys` are of the parts taken so far whose receipts are expected; `resumed` says that an earlier
+        attempt has taken the first of them. Returns the events owed because receipts had come already.
         """
 
     def recall(self, message_id: str) -> Deferred[Record | None]:
-        """The newest acceptance under this id, if there is one."""
+        """The newest acceptance under this id, whole or in part, if there is one."""
 
     def claim(
         self,

@@ -276,7 +276,8 @@ def submit_sm(
 ) -> SubmitSm:
     """The submit_sm of one part.
 
-    `octets` are what goes into short_message, header included; `udhi` says that they begin with one.
+    `octets` are what goes into short_message, header included; `udhi` says that they begin with one,
+    which a raw esm_class can't deny.
     `payload` puts them into the TLV message_payload. `tlvs` go before those of the message's own
     overrides. `now` is in seconds since the epoch, as the submission's deadline.
 
@@ -289,7 +290,6 @@ def submit_sm(
     raw = message.smpp or _NO_OVERRIDES
     sender = address(source, dialect.source, "source_addr") if source else Address(0, 0, "")
     recipient = address(message.to, dialect.destination)
-    header = udhi or message.udh is not None
     return SubmitSm(
         service_type=dialect.service_type if raw.service_type is None else raw.service_type,
         source_addr_ton=sender.ton,
@@ -298,7 +298,7 @@ def submit_sm(
         dest_addr_ton=recipient.ton,
         dest_addr_npi=recipient.npi,
         destination_addr=recipient.addr,
-        esm_class=(int(EsmClass.UDHI) if header else 0) if raw.esm_class is None else raw.esm_class,
+        esm_class=(raw.esm_class or 0) | (int(EsmClass.UDHI) if udhi else 0),
         protocol_id=raw.protocol_id or 0,
         validity_period=_validity(submission.deadline, dialect, now),
         registered_delivery=_REGISTERED[message.receipt],

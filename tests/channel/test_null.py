@@ -89,7 +89,7 @@ def test_it_is_up_while_it_is_started() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("receipts", False), ("retry", ()), ("queue", "bulk"), ("account", "dry"), ("name", "dry")],
+    [("retry", ()), ("queue", "bulk"), ("account", "dry"), ("name", "dry")],
 )
 def test_what_it_says_of_itself(name: str, value: object) -> None:
     made, _ = channel(Clock())

@@ -21,7 +21,18 @@ from smsgw.errors import PeerError, StorageError
 from smsgw.folding import Report
 from smsgw.message import Message, SmppOverrides, Submission
 from smsgw.metrics import Metrics
-from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
+from smsgw.outcome import (
+    Accepted,
+    Expired,
+    Later,
+    Outcome,
+    Part,
+    Progress,
+    Refused,
+    Status,
+    Unknown,
+    Unsent,
+)
 from smsgw.smpp.connection import Timers
 from smsgw.smpp.constants import EsmClass, Tag
 from smsgw.smpp.dialect import Dialect
@@ -277,9 +288,16 @@ class Rig:
         self.clock.advance(seconds)
         self.network.flow()
 
-    def send(self, text: str | None = "hi", *, deadline: float | None = None, **fields: Any) -> list[Outcome]:
+    def send(
+        self,
+        text: str | None = "hi",
+        *,
+        deadline: float | None = None,
+        progress: Progress | None = None,
+        **fields: Any,
+    ) -> list[Outcome]:
         message = Message(**{"to": "46700000001", "text": text, **fields})
-        submission = Submission(id="m1", message=message, made=NOW, deadline=deadline)
+        submission = Submission(id="m1", message=message, made=NOW, deadline=deadline, progress=progress)
         fired: list[Outcome] = []
         Deferred.fromCoroutine(self.session.deliver(submission)).addCallback(fired.append)
         self.network.flow()
@@ -455,6 +473,86 @@ def test_the_messages_own_sender_goes_first() -> None:
     assert rig.centre.submits[0].source_addr == "SHOP"
 
 
+LONG = "0123456789" * 40  # three parts
+
+
+def test_a_long_message_leaves_part_by_part() -> None:
+    rig = bound()
+    waiting: list[SubmitSm] = []
+    rig.centre.answer = waiting.append
+    outcome = rig.send(LONG)
+    for number in (1, 2, 3):
+        assert (len(waiting), outcome, rig.session.in_flight) == (number, [], 1)
+        rig.line.protocol.respond(response_to(waiting[-1], message_id=f"A{number}"))
+        rig.network.flow()
+    assert outcome == [Accepted((Part("A1"), Part("A2"), Part("A3")), OK, on_air=3)]
+    assert [pdu.short_message[:6].hex() for pdu in waiting] == [
+        waiting[0].short_message[:5].hex() + f"0{number}" for number in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(refuses(0x08), Later), (refuses(0x0B), Refused), (is_silent, Unknown)],
+)
+def test_a_message_that_is_broken_off_goes_on_where_it_was(
+    answer: Callable[[SubmitSm], Pdu | None], kind: type[Any]
+) -> None:
+    rig = bound(timers=SmppTimers(response=Duration(5)))
+    rig.centre.answer = lambda pdu: takes(pdu) if len(rig.centre.submits) < 3 else answer(pdu)
+    outcome = rig.send(LONG)
+    rig.wait(5)
+    (broken,) = outcome
+    assert isinstance(broken, kind)
+    assert (broken.on_air, broken.progress.ids) == (3, ("A2", "A3"))
+    third = rig.centre.submits[-1]
+    rig.centre.answer = takes
+    rig.send("something else " * 20)
+    before = len(rig.centre.submits)
+    assert rig.send(LONG, progress=broken.progress) == [
+        Accepted((Part("A2"), Part("A3"), Part(f"A{before + 2}")), OK, on_air=3)
+    ]
+    assert [pdu.short_message for pdu in rig.centre.submits[before:]] == [third.short_message]
+
+
+def test_a_link_that_is_lost_in_mid_message_says_what_was_taken() -> None:
+    rig = bound()
+    rig.centre.answer = lambda pdu: takes(pdu) if len(rig.centre.submits) < 2 else None
+    outcome = rig.send(LONG)
+    rig.network.cut()
+    (broken,) = outcome
+    assert isinstance(broken, Unknown)
+    assert broken.link_lost
+    assert broken.progress is not None
+    assert broken.progress.ids == ("A2",)
+
+
+def test_a_deadline_can_pass_between_two_parts() -> None:
+    rig = bound(rate=1.0)
+    outcome = rig.send(LONG, deadline=NOW + 1.5)
+    for _ in range(4):
+        rig.wait(1)
+    (broken,) = outcome
+    assert isinstance(broken, Expired)
+    assert broken.progress is not None
+    assert len(broken.progress.ids) == len(rig.centre.submits) == 2
+
+
+def test_each_part_takes_a_token() -> None:
+    rig = bound(rate=1.0)
+    outcome = rig.send(LONG)
+    assert len(rig.centre.submits) == 1
+    rig.wait(1)
+    assert len(rig.centre.submits) == 2
+    rig.wait(1)
+    assert isinstance(outcome[0], Accepted)
+
+
+@pytest.mark.parametrize(("which", "numbers"), [("all", [1, 2, 3]), ("first", [1]), ("last", [3])])
+def test_which_parts_get_receipts(which: Any, numbers: list[int]) -> None:
+    assert list(Rig(dialect=Dialect(receipt_part=which)).channel.receipted(3)) == numbers
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
@@ -484,9 +582,10 @@ def test_a_generic_nack_is_no_acceptance() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"text": "x" * 161},
-        {"text": "\u041f" * 71},
-        {"text": None, "data": b"\x00"},
+        {"text": "x" * (153 * 10 + 1)},
+        {"text": "\u041f" * (67 * 10 + 1)},
+        {"text": None, "data": b"\x00" * (134 * 10 + 1)},
+        {"text": None, "data": b"\x00" * 200, "udh": "0500030702"},
         {"from_": "LONGERTHANELEVEN"},
         {"from_": "\u20ac"},
         {"smpp": SmppOverrides(service_type="toolong")},

@@ -16,7 +16,7 @@ from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway.durable import Durable
 from smsgw.gateway.events import Events
-from smsgw.ledger.base import Claim, Expiry, Owed
+from smsgw.ledger.base import Claim, Expiry, Key, Owed
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
@@ -210,9 +210,9 @@ class TroubledLedger:
         return self._real.stop()
 
     def remember(
-        self, account: str, record: Record, keys: Sequence[tuple[str, str]]
+        self, account: str, record: Record, keys: Sequence[Key], *, resumed: bool = False
     ) -> Deferred[Sequence[Owed]]:
-        return self._do("remember", lambda: self._real.remember(account, record, keys))
+        return self._do("remember", lambda: self._real.remember(account, record, keys, resumed=resumed))
 
     def recall(self, message_id: str) -> Deferred[Record | None]:
         return self._do("recall", lambda: self._real.recall(message_id))
@@ -268,8 +268,14 @@ class FakeChannel:
         self.account = name
         self.retry = retry
         self.receipts = receipts
+        self.receipted_part: int | None = None
         self.sessions: list[object] = []
         self.sessions_up = 1
+
+    def receipted(self, parts: int) -> Sequence[int]:
+        if not self.receipts:
+            return ()
+        return (self.receipted_part,) if self.receipted_part else range(1, parts + 1)
 
     def index_key(self, smsc_id: str) -> str:
         return smsc_id.lower()

@@ -12,11 +12,22 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.folding import Report
-from smsgw.gateway.durable import ATTEMPT, DEADLINE, PAUSE, QUEUE, REASON
+from smsgw.gateway.durable import ATTEMPT, DEADLINE, PAUSE, PROGRESS, QUEUE, REASON
 from smsgw.gateway.outgoing import Outgoing
 from smsgw.ledger.base import Owed
 from smsgw.message import Submission
-from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
+from smsgw.outcome import (
+    Accepted,
+    Expired,
+    Later,
+    Outcome,
+    Part,
+    Progress,
+    Refused,
+    Status,
+    Unknown,
+    Unsent,
+)
 from smsgw.strict import Duration
 
 OK = Accepted((Part("A1"),), Status(0, "ESME_ROK"))
@@ -305,6 +316,97 @@ def test_a_retry_after_the_deadline_is_none(line: Line, outcome: Outcome, end: s
     line.take(outcome, message(deadline=10))
     assert [event["event"] for event in line.broker.events()] == [end]
     assert line.told()[-1] == "ack"
+
+
+# -- a long message that is broken off
+
+HALFWAY = Progress("acme", 7, 3, 1234, ("A1", "A2"))
+WHOLE = Accepted((Part("A1"), Part("A2"), Part("A3")), Status(0, "ESME_ROK"), on_air=3)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "story"),
+    [
+        (Refused("no", on_air=3, progress=HALFWAY), REJECTED),
+        (Expired(on_air=3, progress=HALFWAY), EXPIRED),
+        (Later("busy", on_air=3, progress=HALFWAY), RETRIED),
+        (Unknown("link lost", link_lost=True, on_air=3, progress=HALFWAY), ["nack"]),
+        (Unsent("stopping", on_air=3, progress=HALFWAY), ["nack"]),
+    ],
+)
+def test_what_was_taken_is_remembered_first(line: Line, outcome: Outcome, story: list[str]) -> None:
+    line.take(outcome)
+    assert line.told() == ["send", "remember", *story]
+    assert {event["parts"] for event in line.broker.events()} <= {3}
+
+
+def test_a_redelivery_goes_on_behind_what_was_taken(line: Line) -> None:
+    line.take(Unsent("stopping", on_air=3, progress=HALFWAY))
+    line.take(WHOLE, redelivered=True)
+    assert [sent.progress for sent in line.session.sent] == [None, HALFWAY]
+    (event,) = line.broker.events()
+    assert (event["event"], event["parts"]) == ("accepted", 3)
+    reports = [
+        result(
+            line.ledger.claim(
+                "acme",
+                "acme",
+                [("text", f"a{number}")],
+                "46700000001",
+                Report(state="delivered", smsc_id=f"A{number}", stat="DELIVRD"),
+                NOW,
+            )
+        ).owed
+        for number in (1, 2, 3)
+    ]
+    assert [len(owed) for owed in reports] == [0, 0, 1]
+
+
+def test_a_retry_carries_what_was_taken_to_whoever_gets_it(tmp_path: Path) -> None:
+    """Another gateway of the queue may have another ledger."""
+    (tmp_path / "other").mkdir()
+    first, second = Line(tmp_path), Line(tmp_path / "other")
+    first.take(Later("busy", on_air=3, progress=HALFWAY))
+    second.take(WHOLE, headers=retried(first).headers)
+    assert second.session.sent[0].progress == HALFWAY
+
+
+def test_a_retry_of_which_nothing_is_taken_carries_nothing(line: Line) -> None:
+    line.take(Later("busy"), headers={PROGRESS: "{}"})
+    assert PROGRESS not in retried(line).headers
+
+
+@pytest.mark.parametrize("odd", ["{}", "no JSON", 7, None, '{"account": 1}'])
+def test_progress_that_is_not_ours_is_none(line: Line, odd: object) -> None:
+    line.take(OK, headers={PROGRESS: odd})
+    assert line.session.sent[0].progress is None
+
+
+def test_a_message_without_an_id_takes_along_the_one_it_was_given(line: Line) -> None:
+    line.take(Unsent("stopping", on_air=3, progress=HALFWAY), message_id=None)
+    assert line.told() == [
+        "send",
+        "remember",
+        "publish smsgw.submit nordic",
+        "confirmed smsgw.submit nordic",
+        "ack",
+    ]
+    (published,) = line.broker.published
+    assert published.properties.message_id == line.session.sent[0].id
+    line.take(WHOLE, message_id=published.properties.message_id, headers=published.properties.headers)
+    assert (line.session.sent[1].progress, line.session.sent[1].attempt) == (HALFWAY, 1)
+
+
+def test_a_link_that_breaks_again_and_again_costs_attempts(line: Line) -> None:
+    """Or a message that breaks every link would go round for ever."""
+    line.take(Unknown("link lost", link_lost=True), redelivered=True)
+    assert line.told() == ["recall", "send", *RETRIED]
+
+
+@pytest.mark.parametrize("transliterated", [0, 2])
+def test_what_was_replaced_is_told(line: Line, transliterated: int) -> None:
+    line.take(Accepted((Part("A1"),), transliterated=transliterated))
+    assert line.broker.events()[0].get("transliterated", 0) == transliterated
 
 
 # -- what came before
