@@ -69,10 +69,14 @@ class Refused(_Unfinished, frozen=True):
 
 
 class Later(_Unfinished, frozen=True):
-    """A temporary no: worth another attempt after a while."""
+    """A temporary no: worth another attempt after a while.
+
+    `budget` is how many attempts it is worth altogether; None: as many as the channel makes.
+    """
 
     error: str
     status: Status | None = None
+    budget: int | None = None
 
 
 class Unsent(_Unfinished, frozen=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +112,11 @@ def test_messages_and_events_in_the_documentation_are_valid(text: str) -> None:
 @pytest.mark.parametrize("text", [*blocks("python")])
 def test_programs_in_the_documentation_are_python(text: str) -> None:
     assert ast.parse(text).body
+
+
+def test_pages_made_from_the_code_are_up_to_date() -> None:
+    made = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "reference.py", "--check"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout + made.stderr + "make reference"

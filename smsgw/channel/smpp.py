@@ -56,6 +56,9 @@ PATIENCE = 600.0
 """Seconds after which a message that is throttled again and again goes back to its queue: a broker takes
 back what is unsettled for half an hour, and the connection with it."""
 
+UNKNOWN_ATTEMPTS = 3
+"""Attempts that a message is worth whose status is in no table: it may pass, but don't count on it."""
+
 VERSIONS = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 
 
@@ -342,6 +345,8 @@ class SmppChannel:
             case "throttled" | "link" as kind:
                 self._pause(kind, status)
                 return None
+            case "unknown":
+                return Later(status.name, status, budget=UNKNOWN_ATTEMPTS)
         return Later(status.name, status)
 
     def _pause(self, kind: str, status: Status) -> None:

@@ -154,8 +154,8 @@ class Outgoing:
                 await self._back(attempt)
             case Unknown(_, True) if not attempt.delivery.redelivered:
                 await self._back(attempt)  # not a second time: a message may be what breaks the link
-            case Later(error, status):
-                await self._again(attempt, error, status)
+            case Later(error, status, budget):
+                await self._again(attempt, error, status, budget=budget)
             case Unknown(error):
                 await self._again(attempt, error, end="unknown")
 
@@ -192,7 +192,13 @@ class Outgoing:
         return delivery.ack()
 
     async def _again(
-        self, attempt: Attempt, error: str, status: Status | None = None, *, end: EventKind | None = None
+        self,
+        attempt: Attempt,
+        error: str,
+        status: Status | None = None,
+        *,
+        budget: int | None = None,
+        end: EventKind | None = None,
     ) -> None:
         """Another attempt after a pause: a new publish to a delay queue, so that no slot is held.
 
@@ -201,7 +207,8 @@ class Outgoing:
         """
         delivery, submission, channel = attempt.delivery, attempt.submission, attempt.channel
         now = self._durable.now()
-        if submission.attempt > len(channel.retry):
+        budget = len(channel.retry) + 1 if budget is None else min(budget, len(channel.retry) + 1)
+        if submission.attempt >= budget:
             await self._durable.dead_letter(delivery, error, "attempts")
             return await self._end(attempt, end or "rejected", error, status)
         delay = float(channel.retry[submission.attempt - 1])

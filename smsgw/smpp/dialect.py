@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 Encoding: TypeAlias = Literal["gsm7", "ucs2", "latin1", "binary"]
-StatusClass: TypeAlias = Literal["ok", "permanent", "temporary", "throttled", "link"]
+StatusClass: TypeAlias = Literal["ok", "permanent", "temporary", "throttled", "link", "unknown"]
 ErrorClass: TypeAlias = Literal["permanent", "temporary", "throttled", "link"]
 ReceiptState: TypeAlias = Literal["delivered", "undelivered", "buffered"]
 Octet = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -129,7 +129,7 @@ _STATUSES: dict[StatusClass, tuple[CommandStatus, ...]] = {
 STATUS_CLASSES: dict[int, StatusClass] = {
     int(status): name for name, statuses in _STATUSES.items() for status in statuses
 }
-"""Every status of the specifications, 3.4 and 5.0; what is not here is `temporary`."""
+"""Every status of the specifications, 3.4 and 5.0; what is not here is `unknown`."""
 
 
 class DataCodings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,8 +188,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         msgspec.structs.force_setattr(self, "receipt_states", states)
 
     def classify(self, status: int) -> StatusClass:
-        """What a command_status means for the message and the link. A code in no table: `temporary`."""
-        return self.status.get(f"0x{status:04x}") or STATUS_CLASSES.get(status, "temporary")
+        """What a command_status means for the message and the link.
+
+        `unknown` is a code in no table, as vendors have them from 0x400 on: nobody can say whether it passes.
+        """
+        return self.status.get(f"0x{status:04x}") or STATUS_CLASSES.get(status, "unknown")
 
 
 def _key(code: str) -> str:

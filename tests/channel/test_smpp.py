@@ -558,7 +558,7 @@ def test_which_parts_get_receipts(which: Any, numbers: list[int]) -> None:
     [
         (0x0B, Refused("ESME_RINVDSTADR", Status(0x0B, "ESME_RINVDSTADR"))),
         (0x08, Later("ESME_RSYSERR", Status(0x08, "ESME_RSYSERR"))),
-        (0x437, Later("0x00000437", Status(0x437, "0x00000437"))),
+        (0x437, Later("0x00000437", Status(0x437, "0x00000437"), budget=3)),
     ],
 )
 def test_a_status_is_classified(status: int, outcome: Outcome) -> None:

@@ -311,6 +311,23 @@ def test_after_the_last_attempt_a_message_is_dead(line: Line, outcome: Outcome, 
     assert count(line.metrics.dead, "attempts") == 1
 
 
+@pytest.mark.parametrize(
+    ("budget", "attempt", "kinds"),
+    [
+        (2, 1, ["retrying"]),
+        (2, 2, ["rejected"]),
+        (2, 3, ["rejected"]),
+        (9, 2, ["retrying"]),
+        (9, 3, ["rejected"]),
+    ],
+)
+def test_some_answers_are_worth_fewer_attempts(
+    line: Line, budget: int, attempt: int, kinds: list[str]
+) -> None:
+    line.take(Later("0x00000437", budget=budget), headers={ATTEMPT: attempt})
+    assert [event["event"] for event in line.broker.events()] == kinds
+
+
 @pytest.mark.parametrize(("outcome", "end"), [(Later("busy"), "expired"), (Unknown("silence"), "unknown")])
 def test_a_retry_after_the_deadline_is_none(line: Line, outcome: Outcome, end: str) -> None:
     line.take(outcome, message(deadline=10))

@@ -76,8 +76,8 @@ def test_no_row_is_invented_and_none_is_written_twice() -> None:
 
 
 @pytest.mark.parametrize("status", [0x09, 0x400, 0x437, 0x4FF, 0x500, 0xFFFFFFFF])
-def test_an_unknown_status_is_temporary(status: int) -> None:
-    assert PLAIN.classify(status) == "temporary"
+def test_a_status_in_no_table_is_unknown(status: int) -> None:
+    assert PLAIN.classify(status) == "unknown"
 
 
 @pytest.mark.parametrize("key", ["0x0014", "0x14", "0X14", "20", "0x00000014"])
