@@ -28,6 +28,7 @@ Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Width: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Rate: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 Fallible: TypeAlias = "Secret | Source"
+Dedupe: TypeAlias = Literal["redelivered", "always"]
 
 STATE_DIR = "/var/lib/smsgw"
 ROOT = PurePosixPath("/")
@@ -46,10 +47,15 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[ledger]`. `synchronous` full survives a power cut, normal a dying process."""
+    """`[ledger]`. `synchronous` full survives a power cut, normal a dying process.
+
+    `dedupe` says when a message id is looked up before it is sent: `redelivered`, where the broker may have
+    handed the message out before; `always`, so that a producer may publish an id twice.
+    """
 
     url: Secret | None = None
     keep: Duration = Duration(3 * 86400)
+    dedupe: Dedupe = "redelivered"
     synchronous: Literal["full", "normal"] = "full"
 
 

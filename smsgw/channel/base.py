@@ -119,3 +119,9 @@ class Upstream(Protocol):
         that matched, None if it is parked. Fails with `BrokerError` or `StorageError`: answer a temporary
         status, so that the message centre sends it again.
         """
+
+    def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
+        """A part whose attempt ended `Unknown` was taken after all.
+
+        `outcome` is `Accepted`, or what says how far the message got with it. Never fails.
+        """

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from smsgw.broker.base import BrokerError
 from smsgw.channel.base import Upstream
 from smsgw.channel.cut import Cutter
+from smsgw.channel.late import Interrupted, Unanswered
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
 from smsgw.config import SmppSettings, account_of, queue_of
@@ -79,6 +80,7 @@ class SmppSession:
         self._protocol: SmppProtocol | None = None
         self._lost: Deferred[str] | None = None
         self._leaving = False
+        self._unanswered = Unanswered()
 
     def __repr__(self) -> str:
         used = f", {self.in_flight}/{self.width} unanswered" if self.sends else ""
@@ -156,26 +158,33 @@ class SmppSession:
         taken = [Part(smsc_id) for smsc_id in cut.taken]
         status = None
         for part in cut.parts[len(taken) :]:
-            outcome = await self._deliver_part(submission, part, until)
+            outcome, pdu = await self._deliver_part(submission, part, until)
+            if isinstance(outcome, Unknown) and not outcome.link_lost and pdu is not None:
+                self._unanswered.add(Interrupted(pdu, submission, cut, tuple(taken)))
             if not isinstance(outcome, Accepted):
                 return cut.broken_off(outcome, self.channel.account, taken)
             taken += outcome.parts
             status = outcome.status
         return Accepted(tuple(taken), status, cut.on_air, cut.transliterated)
 
-    async def _deliver_part(self, submission: Submission, part: split.Part, until: float) -> Outcome:
+    async def _deliver_part(
+        self, submission: Submission, part: split.Part, until: float
+    ) -> tuple[Outcome, SubmitSm | None]:
+        """What became of one part, and its PDU where that has left."""
         while True:
             if self._leaving or not await self.channel.pace.token(self) or self._protocol is None:
-                return Unsent("the session takes no more")
+                return Unsent("the session takes no more"), None
             now = self.channel.now()
             if submission.deadline is not None and now >= submission.deadline:
-                return Expired()
+                return Expired(), None
             pdu = self.channel.cutter.submit_sm(submission, part, now)
-            outcome = pdu if isinstance(pdu, Refused) else await self._submit(self._protocol, pdu)
+            if isinstance(pdu, Refused):
+                return pdu, None
+            outcome = await self._submit(self._protocol, pdu)
             if outcome is not None:
-                return outcome
+                return outcome, pdu
             if now >= until:
-                return Unsent("held back by the message centre for too long")
+                return Unsent("held back by the message centre for too long"), None
 
     async def _submit(self, protocol: SmppProtocol, pdu: SubmitSm) -> Outcome | None:
         answered: Deferred[Answer] = Deferred()
@@ -205,6 +214,10 @@ class SmppSession:
 
     def answered_late(self, request: Pdu, response: Pdu) -> None:
         self.channel.metrics.late_responses.labels(self.channel.name).inc()
+        found = self._unanswered.answered(request, response)
+        if found is not None:
+            part, smsc_id = found
+            self.channel.taken_late(part.submission, part.taken_after_all(smsc_id, self.channel.account))
 
     def malformed(self, error: PeerError) -> None:
         self.channel.metrics.malformed.labels(self.channel.name).inc()
@@ -218,6 +231,7 @@ class SmppSession:
             settled.addBoth(lambda _: protocol.finish_unbind())
 
     def lost(self, reason: str) -> None:
+        self._unanswered.clear()
         lost, self._lost = self._lost, None
         if lost is not None and not lost.called:
             lost.callback(reason)
@@ -328,6 +342,10 @@ class SmppChannel:
         """No more messages for a session; fires when what it carried is settled."""
         session.yield_waiting()
         return self._upstream.closed(session)
+
+    def taken_late(self, submission: Submission, outcome: Outcome) -> None:
+        """A part was taken after its attempt had ended."""
+        self._upstream.taken_late(self, submission, outcome)
 
     def read(self, answer: Answer) -> Outcome | None:
         """What an answer means for the message; None where the whole channel is to wait and send it again."""

@@ -82,6 +82,7 @@ def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
         keep=configuration.ledger.keep,
         park=configuration.receipts.park,
         stop_timeout=configuration.stop_timeout,
+        dedupe=configuration.ledger.dedupe,
         clock=clock,
     )
     for name, settings in configuration.channels.items():

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from smsgw.broker.base import Delivery
 from smsgw.channel.base import Channel
 from smsgw.folding import Record
 from smsgw.gateway.events import about
@@ -16,9 +15,8 @@ from smsgw.outcome import Accepted, Outcome, Progress, Status
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A delivery, the message that it carries, the channel that tried, and the outcome."""
+    """The channel that tried, the message, and the outcome."""
 
-    delivery: Delivery
     channel: Channel
     submission: Submission
     outcome: Outcome
@@ -40,6 +38,20 @@ class Attempt(msgspec.Struct, frozen=True):
         """Whether it went on behind the parts that an earlier attempt had sent."""
         before = self.submission.progress
         return before is not None and tuple(self.ids[: len(before.ids)]) == before.ids
+
+    def delay(self, budget: int | None = None) -> float | None:
+        """Seconds to the next attempt; None where there is none.
+
+        `budget` is how many attempts it is worth altogether, if that is fewer than the channel makes.
+        """
+        made, retry = self.submission.attempt, self.channel.retry
+        if made > len(retry) or (budget is not None and made >= budget):
+            return None
+        return float(retry[made - 1])
+
+    def in_time(self, at: float) -> bool:
+        """Whether the deadline has not passed by then."""
+        return self.submission.deadline is None or at < self.submission.deadline
 
     def record(self, now: float) -> Record:
         """What the ledger keeps; at least one part was taken."""

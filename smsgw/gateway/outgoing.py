@@ -16,21 +16,23 @@ from functools import partial
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw import folding
 from smsgw.broker.base import Broker, Consumer, Delivery
-from smsgw.channel.base import Session
-from smsgw.errors import Undecodable
+from smsgw.channel.base import Channel, Session
+from smsgw.config import Dedupe
+from smsgw.errors import StorageError, Undecodable
 from smsgw.folding import Record
 from smsgw.gateway.attempt import Attempt
 from smsgw.gateway.carrying import Carrying
 from smsgw.gateway.durable import PAUSE, Durable, TakenBack, continued, next_attempt, submission_of
-from smsgw.ledger.base import Ledger, Owed
+from smsgw.ledger.base import Ledger, Owed, Recalled
 from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
-from smsgw.outcome import Accepted, Expired, Later, Refused, Status, Unknown, Unsent
+from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
 
 
 class Feed(Carrying):
@@ -59,6 +61,7 @@ class Outgoing:
         metrics: Metrics,
         clock: IReactorTime,
         pay: Callable[[Sequence[Owed]], None],
+        dedupe: Dedupe = "redelivered",
     ) -> None:
         self.feeds: dict[Session, Feed] = {}
         self.accepted: Counter[str] = Counter()
@@ -68,6 +71,9 @@ class Outgoing:
         self._metrics = metrics
         self._clock = clock
         self._pay = pay
+        self._dedupe = dedupe
+        self._carry = self._carry_once if dedupe == "always" else self.carry
+        self._carried: set[str] = set()
 
     # -- sessions come and go -------------------------------------------------------------------
 
@@ -93,7 +99,7 @@ class Outgoing:
     def _take(self, feed: Feed, delivery: Delivery) -> None:
         """A delivery arrived. Whatever goes wrong in a way that nobody expected ends here."""
         feed.began()
-        carried = Deferred.fromCoroutine(self.carry(delivery, feed.session))
+        carried = Deferred.fromCoroutine(self._carry(delivery, feed.session))
         carried.addErrback(self._failed, delivery)
         carried.addBoth(lambda _: feed.ended())
 
@@ -118,54 +124,95 @@ class Outgoing:
         except Undecodable as error:
             return await self._durable.bury(delivery, channel, error)
         known = await self._known(delivery, submission)
-        if known is not None and known.progress is None:
+        if known is not None and known.record.progress is None:
             self._metrics.redelivered.labels(channel).inc()
-            await self._durable.tell(delivery, folding.accepted(known))
-            return delivery.ack()
+            return await self._told_again(delivery, known)
         if known is not None:
-            submission = msgspec.structs.replace(submission, progress=known.progress)
+            submission = msgspec.structs.replace(submission, progress=known.record.progress)
         outcome = await session.deliver(submission)
         self._metrics.outcomes.labels(channel, type(outcome).__name__.lower()).inc()
-        return await self._settle(Attempt(delivery, session.channel, submission, outcome))
+        return await self._settle(delivery, Attempt(session.channel, submission, outcome))
 
-    async def _known(self, delivery: Delivery, submission: Submission) -> Record | None:
+    async def _carry_once(self, delivery: Delivery, session: Session) -> None:
+        """Where every repeat of an id counts: not two of them at a time, or both would be sent."""
+        message_id = delivery.properties.message_id
+        while message_id in self._carried:
+            await deferLater(self._clock, PAUSE)
+        if message_id:
+            self._carried.add(message_id)
+        try:
+            await self.carry(delivery, session)
+        finally:
+            self._carried.discard(message_id or "")
+
+    async def _known(self, delivery: Delivery, submission: Submission) -> Recalled | None:
         """What the ledger says of a message that may have been accepted before, or some of its parts."""
-        if not submission.identified or not (delivery.redelivered or submission.attempt > 1):
+        if not submission.identified:
+            return None
+        if not (self._dedupe == "always" or delivery.redelivered or submission.attempt > 1):
             return None
         return await self._durable.stored(lambda: self._ledger.recall(submission.id))
 
-    async def _settle(self, attempt: Attempt) -> None:
+    async def _told_again(self, delivery: Delivery, known: Recalled) -> None:
+        await self._durable.tell(delivery, folding.accepted(known.record))
+        if known.final is not None:
+            await self._durable.tell(delivery, known.final)
+        delivery.ack()
+
+    async def _settle(self, delivery: Delivery, attempt: Attempt) -> None:
         """The one table of what each outcome means."""
         outcome = attempt.outcome
         if isinstance(outcome, Accepted):
-            await self._accepted(attempt)
+            await self._accepted(delivery, attempt)
             return
         if outcome.progress is not None:
             # parts were taken: their receipts will come, and they are not to be sent again
             self._pay(await self._remember(attempt, attempt.record(self._durable.now())))
         match outcome:
             case Refused(error, status):
-                await self._end(attempt, "rejected", error, status)
+                await self._end(delivery, attempt, "rejected", error, status)
             case Expired():
-                await self._end(attempt, "expired", "deadline passed")
+                await self._end(delivery, attempt, "expired", "deadline passed")
             case Unknown(error) if attempt.submission.message.retry == "never":
-                await self._end(attempt, "unknown", error)
+                await self._end(delivery, attempt, "unknown", error)
             case Unsent():
-                await self._back(attempt)
-            case Unknown(_, True) if not attempt.delivery.redelivered:
-                await self._back(attempt)  # not a second time: a message may be what breaks the link
+                await self._back(delivery, attempt)
+            case Unknown(_, True) if not delivery.redelivered:
+                # at once, but not a second time: a message may be what breaks the link
+                await self._back(delivery, attempt)
             case Later(error, status, budget):
-                await self._again(attempt, error, status, budget=budget)
+                await self._again(delivery, attempt, error, status, budget=budget)
             case Unknown(error):
-                await self._again(attempt, error, end="unknown")
+                await self._again(delivery, attempt, error, end="unknown")
 
-    async def _accepted(self, attempt: Attempt) -> None:
+    def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
+        """A part whose attempt is over was taken after all: the next attempt will find it in the ledger."""
+        late = Deferred.fromCoroutine(self._taken_late(Attempt(channel, submission, outcome)))
+        return late.addErrback(self._late_failed)
+
+    async def _taken_late(self, attempt: Attempt) -> None:
+        """Of use as long as the message has no final event, and no later attempt was taken."""
+        submission, now = attempt.submission, self._durable.now()
+        delay = attempt.delay()
+        if submission.message.retry == "never" or delay is None or not attempt.in_time(now + delay):
+            return
+        known = await self._ledger.recall(submission.id)
+        if known is None or known.record.progress is not None:
+            self._pay(await self._remember(attempt, attempt.record(now)))
+
+    def _late_failed(self, failure: Failure) -> None:
+        """Then the message is sent again, as if no answer had come."""
+        if not isinstance(failure.value, StorageError | CancelledError):
+            self.log.failure("a late answer could not be used", failure=failure)
+            self._metrics.errors.labels("outgoing").inc()
+
+    async def _accepted(self, delivery: Delivery, attempt: Attempt) -> None:
         self.accepted[attempt.channel.name] += 1
         record = attempt.record(self._durable.now())
         early = await self._remember(attempt, record)
-        await self._durable.tell(attempt.delivery, folding.accepted(record))
+        await self._durable.tell(delivery, folding.accepted(record))
         self._pay(early)
-        attempt.delivery.ack()
+        delivery.ack()
 
     async def _remember(self, attempt: Attempt, record: Record) -> Sequence[Owed]:
         account, keys, resumed = attempt.channel.account, attempt.keys(), attempt.resumed
@@ -173,18 +220,20 @@ class Outgoing:
             lambda: self._ledger.remember(account, record, keys, resumed=resumed)
         )
 
-    async def _end(self, attempt: Attempt, kind: EventKind, error: str, status: Status | None = None) -> None:
+    async def _end(
+        self, delivery: Delivery, attempt: Attempt, kind: EventKind, error: str, status: Status | None = None
+    ) -> None:
         event = attempt.event(kind, self._durable.now(), final=True, error=error, status=status)
-        await self._durable.tell(attempt.delivery, event)
-        attempt.delivery.ack()
+        await self._durable.tell(delivery, event)
+        delivery.ack()
 
-    async def _back(self, attempt: Attempt) -> None:
+    async def _back(self, delivery: Delivery, attempt: Attempt) -> None:
         """To its queue, at once and without an attempt burned.
 
         The ledger knows what was taken of it by its id; a message that its producer gave none takes along
         the one that we gave it.
         """
-        delivery, submission, progress = attempt.delivery, attempt.submission, attempt.progress
+        submission, progress = attempt.submission, attempt.progress
         if progress is None or submission.identified:
             return delivery.nack()
         properties = continued(delivery, submission, progress)
@@ -193,6 +242,7 @@ class Outgoing:
 
     async def _again(
         self,
+        delivery: Delivery,
         attempt: Attempt,
         error: str,
         status: Status | None = None,
@@ -205,15 +255,14 @@ class Outgoing:
         It is told before it is published: what fails in between is then repeated, and not doubled.
         `end` is what to say where there is no other attempt; by default that depends on why.
         """
-        delivery, submission, channel = attempt.delivery, attempt.submission, attempt.channel
+        submission, channel = attempt.submission, attempt.channel
         now = self._durable.now()
-        budget = len(channel.retry) + 1 if budget is None else min(budget, len(channel.retry) + 1)
-        if submission.attempt >= budget:
+        delay = attempt.delay(budget)
+        if delay is None:
             await self._durable.dead_letter(delivery, error, "attempts")
-            return await self._end(attempt, end or "rejected", error, status)
-        delay = float(channel.retry[submission.attempt - 1])
-        if submission.deadline is not None and now + delay >= submission.deadline:
-            return await self._end(attempt, end or "expired", error, status)
+            return await self._end(delivery, attempt, end or "rejected", error, status)
+        if not attempt.in_time(now + delay):
+            return await self._end(delivery, attempt, end or "expired", error, status)
         event = attempt.event("retrying", now, final=False, error=error, status=status, delay=delay)
         await self._durable.tell(delivery, event)
         properties = next_attempt(delivery, submission, error, attempt.progress)

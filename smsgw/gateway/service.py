@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from smsgw.broker.base import Broker
 from smsgw.broker.topology import Names
 from smsgw.channel.base import Channel, Session
+from smsgw.config import Dedupe
 from smsgw.folding import Report
 from smsgw.gateway.durable import Durable
 from smsgw.gateway.events import Events
@@ -26,7 +27,9 @@ from smsgw.gateway.overview import Overview
 from smsgw.gateway.receipts import Receipts
 from smsgw.gateway.routing import Router, Rule
 from smsgw.ledger.base import Ledger
+from smsgw.message import Submission
 from smsgw.metrics import Metrics
+from smsgw.outcome import Outcome
 
 
 class Gateway(Service):
@@ -44,6 +47,7 @@ class Gateway(Service):
         keep: float,
         park: float,
         stop_timeout: float,
+        dedupe: Dedupe = "redelivered",
         clock: IReactorTime,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -63,7 +67,13 @@ class Gateway(Service):
             broker, ledger, events, metrics=self.metrics, clock=clock, now=now, keep=keep, park=park
         )
         self.outgoing = Outgoing(
-            broker, ledger, self.durable, metrics=self.metrics, clock=clock, pay=self.receipts.pay
+            broker,
+            ledger,
+            self.durable,
+            metrics=self.metrics,
+            clock=clock,
+            pay=self.receipts.pay,
+            dedupe=dedupe,
         )
         self.router = Router(broker, self.durable, rules, self.channels, metrics=self.metrics, clock=clock)
         self.overview = Overview(
@@ -134,3 +144,6 @@ class Gateway(Service):
         self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
     ) -> Deferred[str | None]:
         return self.receipts.receipt(channel, candidates, recipient, report)
+
+    def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
+        return self.outgoing.taken_late(channel, submission, outcome)

@@ -45,6 +45,13 @@ class Expiry(msgspec.Struct, frozen=True):
     more: bool = False
 
 
+class Recalled(msgspec.Struct, frozen=True):
+    """What is known of a message id: the newest acceptance, and its final event where it has one."""
+
+    record: Record
+    final: Event | None = None
+
+
 class Key(msgspec.Struct, frozen=True):
     """A part whose receipt is expected: its number from 1, and its SMSC id as a key and as it came."""
 
@@ -66,10 +73,11 @@ class Ledger(Protocol):
         """A message was accepted, or some of its parts were (`record.progress`).
 
         `keys` are of the parts taken so far whose receipts are expected; `resumed` says that an earlier
-        attempt has taken the first of them. Returns the events owed because receipts had come already.
+        attempt has taken the first of them. Where an earlier attempt was taken after all, and this one too,
+        the later one's receipts count. Returns the events owed because receipts had come already.
         """
 
-    def recall(self, message_id: str) -> Deferred[Record | None]:
+    def recall(self, message_id: str) -> Deferred[Recalled | None]:
         """The newest acceptance under this id, whole or in part, if there is one."""
 
     def claim(

@@ -19,7 +19,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from smsgw.folding import Record, Report, folded, orphan, receipted, unreceipted
-from smsgw.ledger.base import Claim, Expiry, Key, Owed
+from smsgw.ledger.base import Claim, Expiry, Key, Owed, Recalled
 from smsgw.message import Event
 from smsgw.sqlite import Database
 
@@ -99,7 +99,7 @@ class SqliteLedger:
     ) -> Deferred[Sequence[Owed]]:
         return self._database.run(lambda db: _remember(db, account, record, keys, resumed))
 
-    def recall(self, message_id: str) -> Deferred[Record | None]:
+    def recall(self, message_id: str) -> Deferred[Recalled | None]:
         return self._database.run(lambda db: _recall(db, message_id))
 
     def claim(
@@ -129,6 +129,8 @@ def _remember(
     message = _unfinished(db, record) if resumed else None
     owed = []
     if message is None:
+        if record.attempt > 1:
+            db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
         message = db.execute(
             "INSERT INTO message (id, accepted, waiting, record) VALUES (?, ?, ?, ?)",
             (record.id, record.accepted, record.awaits, _packer.encode(record)),
@@ -171,16 +173,26 @@ def _resume(db: sqlite3.Connection, message: int, record: Record) -> list[Owed]:
     (waiting,) = db.execute("SELECT waiting FROM message WHERE n = ?", (message,)).fetchone()
     if waiting or not record.awaits or record.progress is not None:
         return []
+    event = _final(db, message, record, record.accepted)
+    return [_owe(db, message, event, record.correlation_id, record.reply_to)] if event else []
+
+
+def _final(db: sqlite3.Connection, message: int, record: Record, now: float) -> Event | None:
+    """The last word on a message of which all receipts are in. None: it was another attempt's to say."""
     reports = [report for report in _known(db, message).values() if report]
-    event = folded(record, reports, record.accepted)
-    return [_owe(db, message, event, record.correlation_id, record.reply_to)]
+    return folded(record, reports, now) if len(reports) == record.awaits else None
 
 
-def _recall(db: sqlite3.Connection, message_id: str) -> Record | None:
+def _recall(db: sqlite3.Connection, message_id: str) -> Recalled | None:
     row = db.execute(
-        "SELECT record FROM message WHERE id = ? ORDER BY n DESC LIMIT 1", (message_id,)
+        "SELECT n, waiting, record FROM message WHERE id = ? ORDER BY n DESC LIMIT 1", (message_id,)
     ).fetchone()
-    return _records.decode(row[0]) if row else None
+    if row is None:
+        return None
+    number, waiting, record = row[0], row[1], _records.decode(row[2])
+    if waiting or not record.awaits or record.progress is not None:
+        return Recalled(record)
+    return Recalled(record, _final(db, number, record, record.accepted))
 
 
 def _claim(

@@ -14,6 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from smsgw.broker.base import Unavailable
+from smsgw.channel.late import REMEMBERED, Interrupted, Unanswered
 from smsgw.channel.pace import FIRST_PAUSE
 from smsgw.channel.smpp import PATIENCE, SmppChannel, SmppSession
 from smsgw.config import SmppSettings, SmppTimers
@@ -226,6 +227,7 @@ class Gateway:
         self.settled: Deferred[None] | None = None
         self.receipts: list[tuple[tuple[tuple[str, str], ...], str, Report]] = []
         self.word: Callable[[], Deferred[str | None]] = lambda: succeed("text")
+        self.late: list[tuple[str, Outcome]] = []
 
     def opened(self, session: Any) -> None:
         self.open.append(session.name)
@@ -241,6 +243,10 @@ class Gateway:
     ) -> Deferred[str | None]:
         self.receipts.append((tuple(candidates), recipient, report))
         return self.word()
+
+    def taken_late(self, channel: Any, submission: Submission, outcome: Outcome) -> Deferred[None]:
+        self.late.append((submission.id, outcome))
+        return succeed(None)
 
 
 class Rig:
@@ -648,15 +654,49 @@ def test_no_answer_in_time_is_unknown() -> None:
     assert rig.channel.sessions_up == 1
 
 
-def test_an_answer_that_comes_late_is_counted() -> None:
-    rig = bound()
-    rig.centre.answer = is_silent
-    rig.send()
-    for _ in range(6):
-        rig.wait(10)
-    rig.line.protocol.respond(takes(rig.centre.submits[0]))
+def late(answer: Callable[[SubmitSm], Pdu], text: str = "hi", taken: int = 0) -> Rig:
+    """A rig whose next part after `taken` was answered after its timeout."""
+    rig = bound(timers=SmppTimers(response=Duration(5)))
+    rig.centre.answer = lambda pdu: takes(pdu) if len(rig.centre.submits) <= taken else None
+    outcome = rig.send(text)
+    rig.wait(5)
+    assert isinstance(outcome[0], Unknown)
+    rig.line.protocol.respond(answer(rig.centre.submits[-1]))
     rig.network.flow()
     assert rig.count("late_responses") == 1
+    return rig
+
+
+@pytest.mark.parametrize(("text", "taken"), [("hi", 0), (LONG, 2)])
+def test_an_answer_that_comes_late_says_that_the_message_was_taken(text: str, taken: int) -> None:
+    rig = late(takes, text, taken)
+    parts = tuple(Part(f"A{number}") for number in range(2, 3 + taken))
+    assert rig.gateway.late == [("m1", Accepted(parts, on_air=taken + 1))]
+
+
+def test_a_late_answer_may_be_to_a_part_in_the_middle() -> None:
+    ((_, outcome),) = late(takes, LONG, 1).gateway.late
+    assert isinstance(outcome, Later)
+    assert outcome.progress is not None
+    assert outcome.progress.ids == ("A2", "A3")
+
+
+@pytest.mark.parametrize("answer", [refuses(0x08), lambda pdu: GenericNack(sequence_number=2)])
+def test_a_late_refusal_is_of_no_use(answer: Callable[[SubmitSm], Pdu]) -> None:
+    assert late(answer).gateway.late == []
+
+
+def test_only_so_many_unanswered_parts_are_remembered_and_none_after_the_link() -> None:
+    unanswered = Unanswered()
+    pdus = [SubmitSm(sequence_number=number + 1) for number in range(REMEMBERED + 1)]
+    for pdu in pdus:
+        unanswered.add(Interrupted(pdu, None, None, ()))  # type: ignore[arg-type]
+    assert len(unanswered) == REMEMBERED
+    assert unanswered.answered(pdus[0], takes(pdus[0])) is None
+    assert unanswered.answered(pdus[1], takes(pdus[1])) is not None
+    assert unanswered.answered(pdus[1], takes(pdus[1])) is None
+    unanswered.clear()
+    assert unanswered.answered(pdus[2], takes(pdus[2])) is None
 
 
 def test_a_lost_link_ends_everything_in_flight_at_once() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from gateway.fakes import NOW, FakeChannel, FakeDelivery, FakeSession, Parts, count, message, result
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,7 +16,7 @@ from smsgw.folding import Report
 from smsgw.gateway.durable import ATTEMPT, DEADLINE, PAUSE, PROGRESS, QUEUE, REASON
 from smsgw.gateway.outgoing import Outgoing
 from smsgw.ledger.base import Owed
-from smsgw.message import Submission
+from smsgw.message import Submission, decode
 from smsgw.outcome import (
     Accepted,
     Expired,
@@ -37,7 +38,7 @@ ACCEPTED = ["remember", "publish smsgw.events accepted.acme", "confirmed smsgw.e
 class Line(Parts):
     """An Outgoing with one session."""
 
-    def __init__(self, path: Path, **channel: Any) -> None:
+    def __init__(self, path: Path, dedupe: Any = "redelivered", **channel: Any) -> None:
         super().__init__(path)
         self.ledger.start()
         self.paid: list[Owed] = []
@@ -50,6 +51,7 @@ class Line(Parts):
             metrics=self.metrics,
             clock=self.clock,
             pay=self.paid.extend,
+            dedupe=dedupe,
         )
         self.outgoing.opened(self.session)
         self.consumer = self.broker.consumers[0]
@@ -335,6 +337,104 @@ def test_a_retry_after_the_deadline_is_none(line: Line, outcome: Outcome, end: s
     assert line.told()[-1] == "ack"
 
 
+# -- an answer that comes after its timeout
+
+
+def asked(**fields: Any) -> Submission:
+    return decode(message(**fields), now=NOW, message_id="m1")
+
+
+def test_a_late_answer_stops_the_next_attempt(line: Line) -> None:
+    line.take(Unknown("no response in time"))
+    result(line.outgoing.taken_late(line.channel, line.session.sent[0], OK))
+    line.told()
+    line.take(OK, headers=retried(line).headers)
+    assert line.told() == ["recall", *ACCEPTED[1:]]
+    assert [event["event"] for event in line.broker.events()] == ["retrying", "accepted"]
+
+
+def test_what_a_late_answer_says_of_a_part_is_where_the_next_attempt_goes_on(line: Line) -> None:
+    line.take(Unknown("no response in time", on_air=3, progress=Progress("acme", 7, 3, 1234, ("A1",))))
+    late = Later("answered late", on_air=3, progress=HALFWAY)
+    result(line.outgoing.taken_late(line.channel, line.session.sent[0], late))
+    line.take(WHOLE, headers=retried(line).headers)
+    assert line.session.sent[1].progress == HALFWAY
+
+
+@pytest.mark.parametrize(("fields", "attempt"), [({"retry": "never"}, 1), ({"deadline": 9}, 1), ({}, 3)])
+def test_a_late_answer_is_of_no_use_to_a_message_that_has_ended(
+    line: Line, fields: dict[str, Any], attempt: int
+) -> None:
+    """Its receipt would be a second final event."""
+    submission = msgspec.structs.replace(asked(**fields), attempt=attempt)
+    result(line.outgoing.taken_late(line.channel, submission, OK))
+    assert line.told() == []
+
+
+def test_a_late_answer_to_a_message_that_was_sent_again_changes_nothing(line: Line) -> None:
+    line.take(Unknown("no response in time"))
+    line.take(Accepted((Part("B1"),)), headers=retried(line).headers)
+    result(line.outgoing.taken_late(line.channel, line.session.sent[0], OK))
+    found = result(line.ledger.recall("m1"))
+    assert found is not None
+    assert found.record.smsc_id == "B1"
+
+
+@pytest.mark.parametrize(("broken", "errors"), [({"recall"}, 0), (set(), 1)])
+def test_a_late_answer_that_can_not_be_kept_is_as_none(line: Line, broken: set[str], errors: int) -> None:
+    line.ledger.broken = broken
+    odd = OK if broken else Accepted(())
+    assert result(line.outgoing.taken_late(line.channel, asked(), odd)) is None
+    assert count(line.metrics.errors, "outgoing") == errors
+
+
+# -- a producer that publishes an id twice
+
+
+@pytest.fixture
+def careful(tmp_path: Path) -> Iterator[Line]:
+    (tmp_path / "careful").mkdir()
+    made = Line(tmp_path / "careful", dedupe="always")
+    yield made
+    result(made.ledger.stop())
+
+
+def test_a_repeated_id_is_sent_again_unless_it_is_asked_for(line: Line, careful: Line) -> None:
+    for each, times in ((line, 2), (careful, 1)):
+        each.take(OK)
+        each.take(OK)
+        assert len(each.session.sent) == times
+
+
+def test_the_events_of_a_repeated_id_are_repeated_the_final_one_too(careful: Line) -> None:
+    careful.take(OK)
+    word = Report(state="delivered", smsc_id="A1", stat="DELIVRD")
+    (owed,) = result(careful.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", word, NOW)).owed
+    careful.take(OK, reply_to="answers")
+    told = [event["event_id"] for event in careful.broker.events()]
+    assert told == ["m1/accepted", "m1/accepted", owed.event.event_id]
+    assert [each.key for each in careful.broker.published if not each.exchange] == ["answers", "answers"]
+
+
+def test_a_repeat_waits_for_the_first_to_end(careful: Line) -> None:
+    answers: dict[str, Deferred[Outcome]] = {"m1": Deferred(), "m2": Deferred()}
+    careful.session.answer = lambda submission: answers[submission.id]
+    first, second = careful.take(), careful.take()
+    other = careful.take(message_id="m2")
+    assert [sent.id for sent in careful.session.sent] == ["m1", "m2"]
+    answers["m1"].callback(OK)
+    careful.clock.advance(PAUSE)
+    assert (first.settled, second.settled) == ("ack", "ack")
+    assert [sent.id for sent in careful.session.sent] == ["m1", "m2"]
+    assert other.settled is None
+
+
+def test_messages_without_an_id_are_never_repeats(careful: Line) -> None:
+    careful.take(OK, message_id=None)
+    careful.take(OK, message_id=None)
+    assert len(careful.session.sent) == 2
+
+
 # -- a long message that is broken off
 
 HALFWAY = Progress("acme", 7, 3, 1234, ("A1", "A2"))
@@ -533,7 +633,7 @@ def test_taken_back_after_acceptance_is_still_remembered(line: Line) -> None:
     line.clock.advance(PAUSE)
     found = result(line.ledger.recall("m1"))
     assert found is not None
-    assert found.smsc_id == "A1"
+    assert found.record.smsc_id == "A1"
 
 
 def test_a_retry_that_cannot_be_published_is_told_again_and_never_doubled(line: Line) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 
 from smsgw.folding import Record, Report
-from smsgw.ledger.base import Claim, Key
+from smsgw.ledger.base import Claim, Key, Recalled
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger, same_recipient
 from smsgw.outcome import Progress
 from smsgw.sqlite import Database
@@ -80,7 +80,7 @@ def claim(
 
 def test_an_accepted_message_is_recalled_by_its_id(ledger: SqliteLedger) -> None:
     result(ledger.remember("acme", record(), keys("A1")))
-    assert result(ledger.recall("m1")) == record()
+    assert result(ledger.recall("m1")) == Recalled(record())
     assert result(ledger.recall("m2")) is None
 
 
@@ -216,9 +216,9 @@ def test_what_was_taken_of_a_message_is_recalled(ledger: SqliteLedger) -> None:
     result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
     found = result(ledger.recall("m1"))
     assert found is not None
-    assert found.progress == Progress("acme", 7, 3, 1234, ("A1", "A2"))
+    assert found.record.progress == Progress("acme", 7, 3, 1234, ("A1", "A2"))
     result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
-    assert result(ledger.recall("m1")) == record(parts=3)
+    assert result(ledger.recall("m1")) == Recalled(record(parts=3))
 
 
 @pytest.mark.parametrize("early", [0, 1, 2])
@@ -268,7 +268,7 @@ def test_a_message_that_starts_again_elsewhere_waits_for_its_new_parts(ledger: S
 def test_more_parts_of_a_message_that_was_forgotten_are_kept_as_a_new_one(ledger: SqliteLedger) -> None:
     whole = record(parts=3)
     result(ledger.remember("acme", whole, keys("A1", "A2", "A3"), resumed=True))
-    assert result(ledger.recall("m1")) == whole
+    assert result(ledger.recall("m1")) == Recalled(whole)
 
 
 def test_with_receipts_for_all_parts_they_are_told_before_the_message_is_whole(ledger: SqliteLedger) -> None:
@@ -282,6 +282,34 @@ def test_a_message_that_was_never_whole_is_forgotten_without_a_word(ledger: Sqli
     result(ledger.remember("acme", broken_off(1), keys("A1")))
     assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
     assert result(ledger.recall("m1")) is None
+
+
+# -- a message that was sent again
+
+
+def test_a_message_with_its_final_event_is_recalled_with_it(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(parts=2), keys("A1", "A2")))
+    claim(ledger, "a1", report("undelivered", stat="UNDELIV"))
+    assert result(ledger.recall("m1")) == Recalled(record(parts=2))
+    (owed,) = claim(ledger, "a2", report()).owed
+    found = result(ledger.recall("m1"))
+    assert found is not None
+    assert found.final is not None
+    assert (found.final.event, found.final.event_id) == ("undelivered", owed.event.event_id)
+
+
+def test_without_receipts_there_is_no_other_word_to_recall(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(receipt="none"), ()))
+    assert result(ledger.recall("m1")) == Recalled(record(receipt="none"))
+
+
+def test_of_two_attempts_that_were_taken_the_later_ones_receipts_count(ledger: SqliteLedger) -> None:
+    """The first was answered too late to stop the second."""
+    result(ledger.remember("acme", record(), keys("A1")))
+    result(ledger.remember("acme", record(attempt=2), keys("B1")))
+    assert claim(ledger, "a1", report("undelivered")).owed == ()
+    assert [each.event.event for each in claim(ledger, "b1", report()).owed] == ["delivered"]
+    assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
 
 
 # -- what is too old
