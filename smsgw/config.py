@@ -186,8 +186,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def retry_steps(self) -> tuple[float, ...]:
-        """Every delay that some channel uses."""
-        return tuple(sorted({float(step) for channel in self.channels.values() for step in channel.retry}))
+        """Every delay that some channel uses; one at least, for routing when all queues are full."""
+        steps = {float(step) for channel in self.channels.values() for step in channel.retry}
+        return tuple(sorted(steps or {RETRY_STEPS[0]}))
 
 
 def queue_of(name: str, channel: ChannelSettings) -> str:

@@ -83,6 +83,7 @@ def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
         park=configuration.receipts.park,
         stop_timeout=configuration.stop_timeout,
         dedupe=configuration.ledger.dedupe,
+        route_delay=configuration.retry_steps[0],
         clock=clock,
     )
     for name, settings in configuration.channels.items():
@@ -102,6 +103,7 @@ def _channel(
             delay=settings.delay,
             upstream=gateway,
             clock=clock,
+            now=gateway.now,
         )
     return SmppChannel(
         name,

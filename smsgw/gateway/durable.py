@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from smsgw.broker.base import Broker, BrokerError, Delivery, Properties
+from smsgw.broker.base import Broker, BrokerError, Delivery, Properties, QueueFull
 from smsgw.broker.topology import Names
 from smsgw.errors import SmsgwError, StorageError, Undecodable
 from smsgw.gateway.events import Events, undecodable
@@ -153,7 +153,19 @@ class Durable:
         """Send a delivery's message on; the delivery itself stays to be settled."""
         await self._insist(
             delivery,
-            lambda: self._broker.publish(exchange, key, delivery.body, properties, mandatory=bool(key)),
+            lambda: self._broker.publish(exchange, key, delivery.body, properties, mandatory=True),
+        )
+
+    async def offer(self, delivery: Delivery, exchange: str, key: str, properties: Properties) -> None:
+        """As `publish`, but not to a queue that is full.
+
+        Raises:
+            QueueFull: it is, or the broker can't store it.
+        """
+        await self._insist(
+            delivery,
+            lambda: self._broker.publish(exchange, key, delivery.body, properties, mandatory=True),
+            but=QueueFull,
         )
 
     async def tell(self, delivery: Delivery, event: Event) -> None:
@@ -191,11 +203,16 @@ class Durable:
                 self._recovered("ledger")
                 return found
 
-    async def _insist(self, delivery: Delivery, publish: Callable[[], Deferred[None]]) -> None:
+    async def _insist(
+        self, delivery: Delivery, publish: Callable[[], Deferred[None]], but: type[BrokerError] | None = None
+    ) -> None:
+        """Until it is stored; `but` is an error that another try would not mend."""
         while True:
             try:
                 await publish()
             except BrokerError as error:
+                if but is not None and isinstance(error, but):
+                    raise
                 if delivery.stale:
                     raise TakenBack(str(error)) from error
                 await self._failed("broker", error)

@@ -74,6 +74,7 @@ class Outgoing:
         self._dedupe = dedupe
         self._carry = self._carry_once if dedupe == "always" else self.carry
         self._carried: set[str] = set()
+        self._taken: set[Delivery] = set()
 
     # -- sessions come and go -------------------------------------------------------------------
 
@@ -104,14 +105,27 @@ class Outgoing:
         carried.addBoth(lambda _: feed.ended())
 
     def _failed(self, failure: Failure, delivery: Delivery) -> None:
+        taken = delivery in self._taken
+        self._taken.discard(delivery)
         if isinstance(failure.value, TakenBack):
             return
         if isinstance(failure.value, CancelledError):
             delivery.nack()
             return
-        self.log.failure("a message could not be carried; it goes back to its queue", failure=failure)
         self._metrics.errors.labels("outgoing").inc()
+        if taken:
+            # back in its queue it would be sent again, and fail again, each second
+            self.log.failure("a message that was taken could not be settled; to the dead", failure=failure)
+            Deferred.fromCoroutine(self._bury(delivery)).addErrback(self._failed, delivery)
+            return
+        self.log.failure("a message could not be carried; it goes back to its queue", failure=failure)
         self._clock.callLater(PAUSE, delivery.nack)
+
+    async def _bury(self, delivery: Delivery) -> None:
+        await self._durable.dead_letter(
+            delivery, "taken by the message centre, then an error of ours", "error"
+        )
+        delivery.ack()
 
     # -- one message ------------------------------------------------------------------------------
 
@@ -208,10 +222,12 @@ class Outgoing:
 
     async def _accepted(self, delivery: Delivery, attempt: Attempt) -> None:
         self.accepted[attempt.channel.name] += 1
+        self._taken.add(delivery)
         record = attempt.record(self._durable.now())
         early = await self._remember(attempt, record)
         await self._durable.tell(delivery, folding.accepted(record))
         self._pay(early)
+        self._taken.discard(delivery)
         delivery.ack()
 
     async def _remember(self, attempt: Attempt, record: Record) -> Sequence[Owed]:

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from smsgw.broker.base import Broker
-from smsgw.broker.topology import Names
+from smsgw.broker.topology import RETRY_STEPS, Names
 from smsgw.channel.base import Channel, Session
 from smsgw.config import Dedupe
 from smsgw.folding import Report
@@ -48,6 +48,7 @@ class Gateway(Service):
         park: float,
         stop_timeout: float,
         dedupe: Dedupe = "redelivered",
+        route_delay: float = RETRY_STEPS[0],
         clock: IReactorTime,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -75,7 +76,9 @@ class Gateway(Service):
             pay=self.receipts.pay,
             dedupe=dedupe,
         )
-        self.router = Router(broker, self.durable, rules, self.channels, metrics=self.metrics, clock=clock)
+        self.router = Router(
+            broker, self.durable, rules, self.channels, delay=route_delay, metrics=self.metrics, clock=clock
+        )
         self.overview = Overview(
             broker, self.outgoing, self.channels, names=names, metrics=self.metrics, clock=clock
         )

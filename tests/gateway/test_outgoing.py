@@ -665,6 +665,16 @@ def test_an_unexpected_exception_puts_the_message_back_after_a_pause(line: Line)
     assert delivery.settled == "nack"
 
 
+def test_a_message_that_was_taken_is_not_sent_again_whatever_goes_wrong_then(line: Line) -> None:
+    line.broker.broken = lambda exchange, key: ZeroDivisionError("ours") if "events" in exchange else None
+    delivery = line.take(OK)
+    assert delivery.settled == "ack"
+    (dead,) = line.broker.published
+    assert dead.exchange == "smsgw.dead"
+    assert dead.properties.headers[REASON] == "taken by the message centre, then an error of ours"
+    assert (count(line.metrics.errors, "outgoing"), count(line.metrics.dead, "error")) == (1, 1)
+
+
 def test_a_cancelled_delivery_gives_its_slot_back(line: Line) -> None:
     answer: Deferred[Outcome] = Deferred()
     line.session.answer = lambda _: answer
