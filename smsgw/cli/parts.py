@@ -14,12 +14,13 @@ import msgspec
 from click.core import ParameterSource
 
 from smsgw.cli.common import Failed, configured
-from smsgw.config import ChannelSettings, SmppSettings
+from smsgw.config import ChannelSettings, NullSettings, SmppSettings
 from smsgw.smpp.dialect import Dialect
 from smsgw.sms.coding import MAX_PARTS, DefaultAlphabet, Form
 from smsgw.sms.explain import Explanation, Outsider, PartShape, Saving, explain, savings
-from smsgw.sms.shift_tables import LANGUAGES
+from smsgw.sms.shift_tables import LANGUAGES, LanguageName
 from smsgw.sms.transliterate import Scope
+from smsgw.sms.udh import MAX_OCTETS
 
 SHOWN = 12
 """Characters listed one by one; a text in another script has hundreds."""
@@ -30,13 +31,13 @@ JOINERS = "\u200c\u200d\ufe0e\ufe0f"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What a channel allows; the defaults are those of a channel that says nothing."""
+    """What a channel allows."""
 
-    languages: tuple[int, ...] = ()
-    form: Form = "udh"
-    default_alphabet: DefaultAlphabet = "gsm7"
-    max_parts: int = 10
-    scope: Scope = "off"
+    languages: tuple[int, ...]
+    form: Form
+    default_alphabet: DefaultAlphabet
+    max_parts: int
+    scope: Scope
 
 
 @click.command()
@@ -57,15 +58,17 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     "languages",
     type=click.Choice(list(LANGUAGES)),
     multiple=True,
-    help="A language whose shift tables may be used; may be given several times.",
+    help="A language whose shift tables may be used, instead of the channel's; may be given several times.",
 )
-@click.option("--long-messages", "form", type=click.Choice(get_args(Form)), help="Default: udh.")
-@click.option("--max-parts", type=click.IntRange(1, MAX_PARTS), help="Default: 10.")
+@click.option(
+    "--long-messages", "form", type=click.Choice(get_args(Form)), help="Default: the channel's, else udh."
+)
+@click.option("--max-parts", type=click.IntRange(1, MAX_PARTS), help="Default: the channel's, else 10.")
 @click.option(
     "--transliterate",
     "scope",
     type=click.Choice(get_args(Scope)),
-    help="What may be replaced so that the text fits GSM 7-bit. Default: off.",
+    help="What may be replaced so that the text fits GSM 7-bit. Default: the channel's, else off.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output; positions count from 0.")
 @click.argument("text")
@@ -79,19 +82,16 @@ def parts(
     source = click.get_current_context().get_parameter_source("file")
     if channel is None and source is ParameterSource.COMMANDLINE:
         raise click.UsageError("--config goes with --channel")
-    rules = _rules(Rules() if channel is None else _of_channel(file, channel), **given)
+    rules = _rules(rules_of(NullSettings() if channel is None else _channel(file, channel)), **given)
     text = _standard_input() if text == "-" else text
-    try:
-        found = explain(text, encoding, **msgspec.structs.asdict(rules))
-    except ImportError:
-        raise Failed("transliteration needs anyascii: pip install 'smsgw[transliterate]'") from None
+    found = explain(text, encoding, **msgspec.structs.asdict(rules))
     cheaper = savings(text, rules.form) if _could_be_cheaper(found, encoding) else ()
     click.echo(_json(found, cheaper) if as_json else "\n".join(lines(found, cheaper)))
     if found.problem is not None:
         raise Failed(found.problem)
 
 
-def _rules(rules: Rules, languages: tuple[str, ...], **given: Any) -> Rules:
+def _rules(rules: Rules, languages: tuple[LanguageName, ...], **given: Any) -> Rules:
     """The rules with what the options say in their stead."""
     changes = {name: value for name, value in given.items() if value is not None}
     if languages:
@@ -99,19 +99,25 @@ def _rules(rules: Rules, languages: tuple[str, ...], **given: Any) -> Rules:
     return msgspec.structs.replace(rules, **changes)
 
 
-def _of_channel(file: str | None, name: str) -> Rules:
+def _channel(file: str | None, name: str) -> ChannelSettings:
     if file is None:
         raise click.UsageError("--channel goes with --config")
     channels = configured(file, os.environ).channels
     if name not in channels:
         raise click.UsageError(f'--channel: there is no channel "{name}"; known: {", ".join(channels)}')
-    return rules_of(channels[name])
+    return channels[name]
 
 
 def rules_of(channel: ChannelSettings) -> Rules:
     """What a channel's settings allow."""
     dialect = channel.dialect if isinstance(channel, SmppSettings) else Dialect()
-    return Rules(form=dialect.long_messages, default_alphabet=dialect.default_alphabet)
+    return Rules(
+        languages=tuple(LANGUAGES[language] for language in channel.languages),
+        form=dialect.long_messages,
+        default_alphabet=dialect.default_alphabet,
+        max_parts=channel.max_parts,
+        scope=channel.transliterate,
+    )
 
 
 def _standard_input() -> str:
@@ -139,8 +145,7 @@ def lines(found: Explanation, cheaper: tuple[Saving, ...] = ()) -> Iterator[str]
     if found.encoding is not None:
         yield f"encoding  {NAMES[found.encoding]}: {found.why}"
         yield f"length    {_length(found)}"
-        headers = ", headers included" if len(found.parts) > 1 else ""
-        yield f"on air    {_count(found.octets, 'octet')}{headers}"
+        yield f"on air    {_on_air(found)}"
     if found.replaced:
         yield f"replaced  {_count(found.replaced, 'character')}"
     for saving in cheaper:
@@ -161,6 +166,12 @@ def _length(found: Explanation) -> str:
     if len(found.parts) == 1:
         return f"{found.units} of {found.parts[0].room} {found.unit}: 1 part"
     return f"{found.units} {found.unit}: {len(found.parts)} parts of at most {found.parts[0].room}"
+
+
+def _on_air(found: Explanation) -> str:
+    if len(found.parts) == 1:
+        return f"{found.octets} of {MAX_OCTETS} octets"
+    return f"{found.octets} octets, headers included"
 
 
 def _outsider(outsider: Outsider) -> str:

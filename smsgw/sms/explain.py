@@ -97,11 +97,7 @@ def explain(
     max_parts: int = MAX_PARTS,
     scope: Scope = "off",
 ) -> Explanation:
-    """All about a text; the arguments are those of `smsgw.sms.coding.choose` and of `transliterate`.
-
-    Raises:
-        ImportError: characters are to be replaced, and `anyascii` is not installed.
-    """
+    """All about a text; the arguments are those of `smsgw.sms.coding.choose` and of `transliterate`."""
     changed = transliterate(text, scope if wanted in ("auto", "gsm7") else "off")
     coding = choose(
         changed.text,
@@ -141,21 +137,16 @@ def savings(text: str, form: Form = "udh") -> tuple[Saving, ...]:
     """
     now = len(explain(text, form=form).parts)
     scopes: tuple[Scope, ...] = ("typography", "full")
-    replacing = ((f'transliterate = "{scope}"', _parts_with(text, scope, form)) for scope in scopes)
-    first = next((Saving(setting, parts) for setting, parts in replacing if 0 < parts < now), None)
+    replacing = (
+        Saving(f'transliterate = "{scope}"', len(explain(text, form=form, scope=scope).parts))
+        for scope in scopes
+    )
+    first = next((each for each in replacing if 0 < each.parts < now), None)
     national = (
         Saving(f'languages = ["{name}"]', len(explain(text, languages=(language,), form=form).parts))
         for name, language in LANGUAGES.items()
     )
     return (*((first,) if first else ()), *(each for each in national if 0 < each.parts < now))
-
-
-def _parts_with(text: str, scope: Scope, form: Form) -> int:
-    """0 where it can't be told: the table of replacements is an optional package."""
-    try:
-        return len(explain(text, form=form, scope=scope).parts)
-    except ImportError:
-        return 0
 
 
 def outsiders(text: str) -> tuple[Outsider, ...]:

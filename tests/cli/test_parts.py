@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,11 @@ dialect.long_messages = "udh16"
 dialect.default_alphabet = "latin1"
 [channels.dry]
 type = "null"
+[channels.national]
+type = "null"
+languages = ["turkish"]
+transliterate = "typography"
+max_parts = 2
 """
 
 
@@ -50,7 +54,7 @@ def test_a_text_of_one_part() -> None:
     assert result.stdout == (
         "encoding  GSM 7-bit: every character is in GSM 7-bit\n"
         "length    6 of 160 septets: 1 part\n"
-        "on air    6 octets\n"
+        "on air    6 of 140 octets\n"
         "\n"
         "part 1 of 1: 6 of 160 septets, 6 octets\n"
         '  "Hej €"\n'
@@ -182,18 +186,21 @@ def test_octets_that_are_not_utf_8_end_with_status_1() -> None:
     assert (result.exit_code, result.stderr) == (1, "smsgw: the standard input is not UTF-8 at octet 2\n")
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "anyascii", None)
-    result = run("--transliterate", "typography", "“")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "smsgw[transliterate]" in result.stderr
-    assert "cheaper" not in run(QUOTED).stdout
-
-
 def test_what_a_channel_says(config: str) -> None:
     found = told("--config", config, "--channel", "acme", "å" * 161)
     assert [part["room"] for part in found["parts"]] == [152, 152]  # type: ignore[attr-defined]
     assert found["parts"][1]["payload"] == "e5" * 9  # type: ignore[index]
+
+
+def test_the_languages_replacements_and_bound_of_a_channel(config: str) -> None:
+    national = ("--config", config, "--channel", "national")
+    assert "with turkish single shift" in run(*national, TURKISH).stdout
+    assert "replaced  1 character\n" in run(*national, QUOTED).stdout
+    assert (
+        run(*national, "a" * 307).stderr == "smsgw: the text takes at least 3 parts; at most 2 are allowed\n"
+    )
+    assert run(*national, "--max-parts", "3", "--transliterate", "off", QUOTED).exit_code == 0
+    assert run(*national, "--language", "spanish", TURKISH).stdout.startswith("encoding  UCS-2")
 
 
 def test_options_win_over_the_channel(config: str) -> None:
@@ -214,7 +221,7 @@ def test_the_configuration_from_the_environment(config: str) -> None:
         ((), "Missing argument 'TEXT'"),
         (("--channel", "acme", "a"), "--channel goes with --config"),
         (("--config", "FILE", "a"), "--config goes with --channel"),
-        (("--config", "FILE", "--channel", "acne", "a"), 'no channel "acne"; known: acme, dry'),
+        (("--config", "FILE", "--channel", "acne", "a"), 'no channel "acne"; known: acme, dry, national'),
         (("--language", "klingon", "a"), "'klingon' is not one of 'turkish'"),
         (("--max-parts", "0", "a"), "1<=x<=255"),
     ],

@@ -84,6 +84,7 @@ def test_what_was_replaced() -> None:
         ("ж" * 71, (Saving('transliterate = "full"', 1),)),
         ("ж" * 67 + "😀", ()),
         ("今" * 71, ()),
+        ("🚚" * 6600, ()),  # 200 parts; as `:truck:` more than there can be
         ("ş" * 71, (Saving('transliterate = "full"', 1), Saving('languages = ["turkish"]', 1))),
         ("á" * 81, (Saving('transliterate = "full"', 1), Saving('languages = ["portuguese"]', 1))),
     ],
