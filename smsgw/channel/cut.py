@@ -72,7 +72,7 @@ class Cutter:
             again = self._parts(message, lambda: before.reference)
             if isinstance(again, Cut) and again.continues(before):
                 return msgspec.structs.replace(again, taken=before.ids)
-        return self._parts(message, lambda: self._references.next(message.to))
+        return self._parts(message, lambda: self._references.next(message.to, submission.id))
 
     def _parts(self, message: Message, reference: Callable[[], int]) -> Cut | Refused:
         header = bytes.fromhex(message.udh or "")

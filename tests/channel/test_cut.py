@@ -27,9 +27,11 @@ def cutter(**settings: Any) -> Cutter:
     )
 
 
-def submission(text: str | None = "hi", progress: Progress | None = None, **fields: Any) -> Submission:
+def submission(
+    text: str | None = "hi", progress: Progress | None = None, *, name: str = "m1", **fields: Any
+) -> Submission:
     message = Message(**{"to": "46700000001", "text": text, **fields})
-    return Submission(id="m1", message=message, made=NOW, progress=progress)
+    return Submission(id=name, message=message, made=NOW, progress=progress)
 
 
 def cut(submission: Submission, **settings: Any) -> Cut:
@@ -138,11 +140,18 @@ def test_packed_septets_begin_on_a_septet_behind_the_header() -> None:
 def test_the_reference_counts_for_each_recipient_and_only_for_long_messages() -> None:
     maker = cutter()
     used = []
-    for text, to in ((LONG, "1"), ("hi", "1"), (LONG, "1"), (LONG, "2")):
-        found = maker.cut(submission(text, to=to))
+    for number, (text, to) in enumerate(((LONG, "1"), ("hi", "1"), (LONG, "1"), (LONG, "2"))):
+        found = maker.cut(submission(text, to=to, name=f"m{number}"))
         assert isinstance(found, Cut)
         used.append(found.parts[0].reference)
     assert used == [0, None, 1, 0]
+
+
+def test_a_message_of_which_nothing_is_known_to_be_taken_keeps_its_reference() -> None:
+    maker = cutter()
+    first = maker.cut(submission(LONG))
+    assert maker.cut(submission(LONG)) == first, "the phone may have its first part"
+    assert maker.cut(submission(LONG, name="m2")) != first
 
 
 # -- going on where an attempt was broken off
@@ -160,7 +169,7 @@ def broken_off(maker: Cutter, text: str, taken: int) -> tuple[Cut, Progress]:
 def test_another_attempt_goes_on_behind_what_was_taken() -> None:
     maker = cutter()
     first, progress = broken_off(maker, LONG, 2)
-    maker.cut(submission(LONG))  # another message to the same phone has taken the next reference
+    maker.cut(submission(LONG, name="m2"))  # another message to the same phone has taken the next reference
     again = maker.cut(submission(LONG, progress))
     assert isinstance(again, Cut)
     assert again.taken == ("A0", "A1")
