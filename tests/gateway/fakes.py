@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.task import Clock
 
 from smsgw.broker.base import BrokerState, Deliver, Properties
-from smsgw.broker.topology import Names
+from smsgw.broker.topology import Names, Topology
 from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway.durable import Durable
@@ -135,6 +135,8 @@ class FakeBroker:
         self.consumers: list[FakeConsumer] = []
         self.depths: dict[str, int | Exception] = {}
         self.held = False
+        self.declared: list[Topology] = []
+        self.refusal: Exception | None = None
         self.broken: Callable[[str, str], Exception | None] = lambda exchange, key: None
         self._waiting: list[tuple[Published, Deferred[None]]] = []
 
@@ -147,6 +149,11 @@ class FakeBroker:
 
     def ready(self) -> Deferred[None]:
         return succeed(None)
+
+    def declare(self, more: Topology) -> Deferred[None]:
+        self.story.append("declare")
+        self.declared.append(more)
+        return fail(self.refusal) if self.refusal else succeed(None)
 
     def publish(
         self,

@@ -98,28 +98,9 @@ _Values: TypeAlias = tuple[int, int, float | None, str, bytes, bytes]
 class Store:
     """The operations on the tables. Holds nothing but the queues it has looked up."""
 
-    def __init__(self, topology: Topology, router: Router) -> None:
-        self._topology = topology
-        self._router = router
+    def __init__(self, router: Router) -> None:
+        self.router = router  # may be replaced by one that knows more; one assignment, so from any thread
         self._known: dict[str, _Queue] = {}  # a queue is never deleted nor altered
-
-    def declare(self, connection: sqlite3.Connection) -> None:
-        """Make the topology's queues.
-
-        Raises:
-            TopologyError: one exists with other arguments; the text names it and both sides.
-        """
-        for queue in self._topology.queues:
-            wanted = _arguments(queue)
-            found = connection.execute(
-                "SELECT arguments FROM queues WHERE name = ?", (queue.name,)
-            ).fetchone()
-            if found is None:
-                connection.execute("INSERT INTO queues (name, arguments) VALUES (?, ?)", (queue.name, wanted))
-            elif found[0] != wanted:
-                raise TopologyError(
-                    f"queue {queue.name!r} exists with arguments {found[0]}, wanted are {wanted}"
-                )
 
     def publish(
         self, connection: sqlite3.Connection, publishes: Sequence[Publish], now: float, watched: bool
@@ -298,7 +279,7 @@ class Store:
         return Publish(
             exchange=exchange or "",
             key=key,
-            queues=() if exchange is None else self._router.route(exchange, key),
+            queues=() if exchange is None else self.router.route(exchange, key),
             priority=properties.priority or 0,
             expiration=None,
             properties=encode(msgspec.structs.replace(properties, headers=headers, expiration=None)),
@@ -308,7 +289,7 @@ class Store:
         )
 
     def _own_queues(self, connection: sqlite3.Connection) -> list[_Queue]:
-        found = (self._queue(connection, name) for name in self._router.queues)
+        found = (self._queue(connection, name) for name in self.router.queues)
         return [queue for queue in found if queue is not None]
 
     def _queue(self, connection: sqlite3.Connection, name: str) -> _Queue | None:
@@ -329,6 +310,21 @@ class Store:
             "UPDATE queues SET depth = depth + ? WHERE name = ?",
             [(number, name) for name, number in added.items() if number],
         )
+
+
+def declare(connection: sqlite3.Connection, topology: Topology) -> None:
+    """Make the topology's queues.
+
+    Raises:
+        TopologyError: one exists with other arguments; the text names it and both sides.
+    """
+    for queue in topology.queues:
+        wanted = _arguments(queue)
+        found = connection.execute("SELECT arguments FROM queues WHERE name = ?", (queue.name,)).fetchone()
+        if found is None:
+            connection.execute("INSERT INTO queues (name, arguments) VALUES (?, ?)", (queue.name, wanted))
+        elif found[0] != wanted:
+            raise TopologyError(f"queue {queue.name!r} exists with arguments {found[0]}, wanted are {wanted}")
 
 
 def published_since(connection: sqlite3.Connection, last: int) -> list[Published]:
