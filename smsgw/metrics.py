@@ -7,6 +7,8 @@ test) count apart. Label children are bound once, where the label becomes known
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 COUNTERS = {
@@ -20,6 +22,7 @@ COUNTERS = {
     "late_responses": ("Responses that came after their timeout.", ("channel",)),
     "malformed": ("PDUs that could not be decoded.", ("channel",)),
     "binds": ("Attempts to bring a session up, by result.", ("channel", "result")),
+    "reloads": ("Reloads of the configuration, by result: done or refused.", ("result",)),
     "storage_errors": ("Failures to write a durable store; the work waits and is tried again.", ("store",)),
     "errors": ("Exceptions nobody expected, caught at an outermost edge.", ("where",)),
 }
@@ -43,6 +46,21 @@ class Metrics:
         for name, (text, labels) in GAUGES.items():
             setattr(self, name, Gauge(f"smsgw_{name}", text, labels, registry=self.registry))
 
+    def forget_gone(self, channels: Collection[str], queues: Collection[str]) -> None:
+        """Gauges show these channels and queues only. Counters keep what they have counted."""
+        there = {("channel",): channels, ("queue",): queues}
+        for name, (_, labels) in GAUGES.items():
+            gauge: Gauge = getattr(self, name)
+            shown = [
+                value
+                for each in gauge.collect()
+                for sample in each.samples
+                for value in sample.labels.values()
+            ]
+            for value in shown if labels in there else ():
+                if value not in there[labels]:
+                    gauge.remove(value)
+
     taken: Counter
     outcomes: Counter
     events: Counter
@@ -53,6 +71,7 @@ class Metrics:
     late_responses: Counter
     malformed: Counter
     binds: Counter
+    reloads: Counter
     storage_errors: Counter
     errors: Counter
     sessions_up: Gauge

@@ -53,8 +53,8 @@ class Receipts:
         self._events = events
         self._metrics = metrics
         self._now = now
-        self._keep = keep
-        self._park = park
+        self.keep = keep
+        self.park = park
         self._paying: set[int] = set()
         self._clock = LoopingCall(self._sweep)
         self._clock.clock = clock
@@ -114,7 +114,7 @@ class Receipts:
     async def _sweep_once(self) -> None:
         more = True
         while more and self._clock.running:
-            expiry = await self._ledger.expire(self._now(), keep=self._keep, park=self._park, limit=STEP)
+            expiry = await self._ledger.expire(self._now(), keep=self.keep, park=self.park, limit=STEP)
             more = expiry.more
             if expiry.orphans:
                 self._metrics.receipts.labels("", "orphan").inc(expiry.orphans)
