@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from gateway.fakes import NOW, FakeBroker, FakeDelivery, TroubledLedger, count, message
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
@@ -19,6 +20,7 @@ from smsgw.broker.topology import Names
 from smsgw.config import Configuration, parse
 from smsgw.errors import ConfigError
 from smsgw.gateway.assembly import channels_of
+from smsgw.gateway.receipts import SWEEP
 from smsgw.gateway.reload import Reload
 from smsgw.gateway.service import Gateway
 
@@ -198,8 +200,13 @@ def test_settings_that_change_at_once(rig: Rig) -> None:
     )
     (rule,) = rig.gateway.router.rules
     assert (rule.to, rule.queues, rule.spill) == (("46",), ("a",), 3)
-    assert (rig.gateway.stop_timeout, rig.gateway.receipts.keep, rig.gateway.receipts.park) == (5, 777600, 7)
+    assert rig.gateway.stop_timeout == 5
     assert rig.told() == []
+    asked: list[dict[str, float]] = []
+    expire = rig.gateway.ledger.expire
+    rig.gateway.ledger.expire = lambda now, **limits: asked.append(limits) or expire(now, **limits)  # type: ignore[method-assign,func-returns-value]
+    rig.reactor.advance(SWEEP)
+    assert [(each["keep"], each["park"]) for each in asked] == [(9 * 86400, 7)]
 
 
 def test_what_needs_a_restart_is_said_each_time(rig: Rig, said: list[str]) -> None:
@@ -309,6 +316,26 @@ def test_a_stop_during_a_reload_takes_over(rig: Rig) -> None:
     assert "c" not in rig.gateway.channels
     assert not [each for each in rig.told() if each.startswith("consume smsgw.submit.c")]
     assert rig.reactor.getDelayedCalls() == []
+
+
+def test_a_stop_waits_for_a_channel_that_is_unbinding_already(rig: Rig) -> None:
+    rig.start(A + B)
+    unbound: list[Deferred[None]] = []
+
+    def stop() -> Deferred[None]:
+        """As a link does: the second call does not wait for the first."""
+        unbound.append(Deferred())
+        if len(unbound) > 1:
+            unbound[-1].callback(None)
+        return unbound[-1]
+
+    leaving: Any = rig.gateway.channels["a"]
+    leaving.stop = stop
+    rig.reload_as(B)
+    rig.stop()
+    assert (len(unbound), rig.stopped) == (2, [])
+    unbound[0].callback(None)
+    assert rig.stopped == [None]
 
 
 def test_a_channel_that_came_and_went_is_shown_nowhere(rig: Rig) -> None:

@@ -137,7 +137,7 @@ def test_the_manhole_lets_in_keys_and_nothing_else(tmp_path: Path, start: Start)
         env = {**os.environ, "TERM": "vt100"}
         return subprocess.run(  # noqa: PLW1510  the status is what is asked
             command,
-            input="channels\nqueues\ngateway\n\x04",
+            input="channels\nqueues\ngateway\nreload()\n\x04",
             capture_output=True,
             text=True,
             timeout=20,
@@ -148,6 +148,7 @@ def test_the_manhole_lets_in_keys_and_nothing_else(tmp_path: Path, start: Start)
     assert "<smpp channel acme: 1 of 1 sessions up" in shown
     assert "<queue acme: " in shown
     assert "<smsgw gateway: running" in shown
+    until(lambda: "reloading: nothing has changed" in gateway.output, 20, "it was reloaded")
     for refused in (
         ssh("wrong", "-o", "BatchMode=yes"),
         ssh("wrong", "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1"),
