@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,6 +22,9 @@ from smsgw.errors import ConfigError
 from smsgw.gateway.assembly import broker_of, channels_of, rules_of, topology_of
 from smsgw.gateway.changes import Changes, compare, live
 from smsgw.gateway.service import Gateway
+
+PATIENCE = 5.0
+"""Seconds that a reload waits to hear how much is in a queue that it only wants to tell of."""
 
 
 class Reload:
@@ -48,15 +52,13 @@ class Reload:
         self._asked = True
         if not self._under_way:
             self._under_way = True
-            Deferred.fromCoroutine(self._run()).addErrback(self._failed)
+            Deferred.fromCoroutine(self._run())
 
     async def _run(self) -> None:
-        try:
-            while self._asked and self._gateway.running:
-                self._asked = False
-                await self._once()
-        finally:
-            self._under_way = False
+        while self._asked and self._gateway.running:
+            self._asked = False
+            await Deferred.fromCoroutine(self._once()).addErrback(self._failed)
+        self._under_way = False
 
     def _failed(self, failure: Failure) -> None:
         if not isinstance(failure.value, CancelledError):
@@ -109,8 +111,8 @@ class Reload:
         """What waits there is not lost; somebody should know of it."""
         full = self._gateway.names.queue(queue)
         try:
-            waiting: object = await self._gateway.broker.depth(full)
-        except BrokerError:
+            waiting: object = await self._gateway.broker.depth(full).addTimeout(PATIENCE, self._reactor)
+        except (BrokerError, TimedOut):
             waiting = "an unknown number of"
         self.log.warn(
             "no channel takes from {queue} any more; it stays, with {waiting} messages in it",

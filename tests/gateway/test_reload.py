@@ -16,12 +16,12 @@ from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from smsgw.broker.base import Properties, TopologyError, Unavailable
-from smsgw.broker.topology import Names
+from smsgw.broker.topology import Names, Topology
 from smsgw.config import Configuration, parse
 from smsgw.errors import ConfigError
 from smsgw.gateway.assembly import channels_of
 from smsgw.gateway.receipts import SWEEP
-from smsgw.gateway.reload import Reload
+from smsgw.gateway.reload import PATIENCE, Reload
 from smsgw.gateway.service import Gateway
 
 A = '[channels.a]\ntype = "null"\n'
@@ -293,6 +293,31 @@ def test_a_reload_that_fails_in_an_unexpected_way_is_counted_and_not_the_last(ri
     assert count(rig.gateway.metrics.errors, "reload") == 1
     rig.reload_as(good + B)
     assert list(rig.gateway.channels) == ["a", "b"]
+
+
+def test_one_that_is_asked_for_during_one_that_fails_is_done_all_the_same(rig: Rig) -> None:
+    rig.start(A)
+    rig.broker.refusal = ZeroDivisionError("nobody expected this")
+    declare = rig.broker.declare
+
+    def ask_again(more: Topology) -> Deferred[None]:
+        rig.reload_as(A)
+        return declare(more)
+
+    rig.broker.declare = ask_again  # type: ignore[method-assign]
+    rig.reload_as(B)
+    assert count(rig.gateway.metrics.errors, "reload") == 1
+    assert (rig.reads, rig.reloads("done")) == (2, 1)
+
+
+def test_a_broker_that_says_nothing_does_not_hold_a_reload(rig: Rig, said: list[str]) -> None:
+    rig.start(A + B)
+    rig.broker.depth = lambda queue: Deferred()  # type: ignore[method-assign]
+    rig.reload_as(A)
+    assert rig.reloads("done") == 0
+    rig.reactor.advance(PATIENCE)
+    assert rig.reloads("done") == 1
+    assert "with an unknown number of messages in it" in said[0]
 
 
 def test_a_reload_during_the_stop_is_ignored(rig: Rig) -> None:

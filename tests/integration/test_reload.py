@@ -15,7 +15,7 @@ from test_spool_to_smpp import smsgw, spool
 pytestmark = pytest.mark.integration
 
 Start = Callable[..., Any]
-SLOW = ("--response-delay", "0.1", "--receipt-delay", "0.05")
+SLOW = ("--response-delay", "0.2", "--receipt-delay", "0.05")
 TOP = """
 state_dir = "state"
 stop_timeout = "{stop_timeout}s"
@@ -76,7 +76,7 @@ def test_channels_come_change_and_go_under_traffic(tmp_path: Path, start: Start,
     ids += producer.publish(100, "fresh", 1800)
 
     reload(gateway, top + still + channel("wide", one, 20) + channel("fresh", two) + old)
-    assert producer.wait_for_finals(ids, 90) == {"delivered": 1900}
+    assert producer.wait_for_finals(ids, 120) == {"delivered": 1900}
     assert set(accepted(one, two).values()) == {1}, "none sent twice"
     assert len(accepted(one, two)) == 1900, "none lost"
     assert binds(one) == {"still": 1, "wide": 3}
