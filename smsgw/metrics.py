@@ -32,6 +32,8 @@ GAUGES = {
     "sessions_up": ("Sessions that are bound.", ("channel",)),
     "in_flight": ("Messages taken and not yet settled.", ("channel",)),
     "backlog": ("Messages waiting in a queue.", ("queue",)),
+    "pace": ("Parts per second that a channel may send, configured or learned; 0: no limit.", ("channel",)),
+    "paused": ("Seconds until a throttled channel goes on; 0: it does not pause.", ("channel",)),
 }
 """name: (what it shows, labels). Exposed as `smsgw_<name>`."""
 
@@ -77,3 +79,5 @@ class Metrics:
     sessions_up: Gauge
     in_flight: Gauge
     backlog: Gauge
+    pace: Gauge
+    paused: Gauge

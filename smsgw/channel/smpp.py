@@ -28,7 +28,7 @@ from smsgw.folding import Report
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
-from smsgw.smpp.constants import status_name
+from smsgw.smpp.constants import CommandStatus, status_name
 from smsgw.smpp.dialect import IdCodec, candidates, index_key
 from smsgw.smpp.events import Answer, LinkLost, TimedOut
 from smsgw.smpp.fields import EncodeError
@@ -81,6 +81,7 @@ class SmppSession:
         self._lost: Deferred[str] | None = None
         self._leaving = False
         self._unanswered = Unanswered()
+        self._unwanted: str | None = None
 
     def __repr__(self) -> str:
         used = f", {self.in_flight}/{self.width} unanswered" if self.sends else ""
@@ -107,10 +108,11 @@ class SmppSession:
             response = await protocol.bind(self._bind_request())
             if response.command_status:
                 self._count_try("refused")
-                return Ended(f"bind refused: {status_name(response.command_status)}", refused=True)
+                return self._refused(response.command_status)
             self._count_try("up")
             progress("up")
-            return Ended(await self._bound(protocol, lost))
+            reason = await self._bound(protocol, lost)
+            return Ended(self._unwanted or reason, refused=self._unwanted is not None)
         except LinkClosed as error:
             self._count_try("lost")
             return Ended(str(error))
@@ -120,6 +122,7 @@ class SmppSession:
     async def _bound(self, protocol: SmppProtocol, lost: Deferred[str]) -> str:
         self._protocol = protocol
         self._leaving = False
+        self._unwanted = None
         self.channel.came_up(self)
         try:
             return await lost
@@ -129,6 +132,17 @@ class SmppSession:
         finally:
             self._protocol = None
             self.channel.went_down(self)
+
+    def _refused(self, status: int) -> Ended:
+        reason = f"bind refused: {status_name(status)}"
+        return Ended(reason, refused=True, occupied=status == CommandStatus.ESME_RALYBND)
+
+    def part(self, reason: str) -> None:
+        """The message centre wants nothing from this bind: settle what is out, unbind, and back off."""
+        protocol = self._protocol
+        if protocol is not None and self._unwanted is None:
+            self._unwanted = reason
+            self.channel.retire(self).addBoth(lambda _: protocol.unbind())
 
     def _count_try(self, result: str) -> None:
         self.channel.metrics.binds.labels(self.channel.name, result).inc()
@@ -188,11 +202,12 @@ class SmppSession:
 
     async def _submit(self, protocol: SmppProtocol, pdu: SubmitSm) -> Outcome | None:
         answered: Deferred[Answer] = Deferred()
+        sent = self.channel.pace.now
         try:
             protocol.request(pdu, answered.callback)
         except EncodeError as error:
             return Refused(str(error))
-        return self.channel.read(await answered)
+        return self.channel.read(await answered, self, sent)
 
     def yield_waiting(self) -> None:
         """See `smsgw.channel.base.Session.yield_waiting`. Who is throttled from now on waits no more."""
@@ -260,6 +275,8 @@ class SmppChannel:
         self.retry: Sequence[float] = settings.retry
         self.cutter = Cutter(settings, self.account)
         self.pace = Pace(settings.rate, clock)
+        metrics.pace.labels(name).set_function(lambda: self.pace.rate)
+        metrics.paused.labels(name).set_function(lambda: self.pace.paused)
         self.metrics = metrics
         self.now = now
         self.last_error: str | None = None
@@ -275,11 +292,9 @@ class SmppChannel:
         ]
 
     def __repr__(self) -> str:
-        paused = f", paused for {self.pace.paused:.1f} s" if self.pace.paused else ""
         return (
             f"<smpp channel {self.name}: {self.sessions_up} of {len(self.sessions)} sessions up, "
-            f"queue {self.queue}, width {self.settings.width}, "
-            f"rate {self.settings.rate or 'unlimited'}{paused}>"
+            f"queue {self.queue}, width {self.settings.width}, {self.pace}>"
         )
 
     @property
@@ -347,39 +362,46 @@ class SmppChannel:
         """A part was taken after its attempt had ended."""
         self._upstream.taken_late(self, submission, outcome)
 
-    def read(self, answer: Answer) -> Outcome | None:
-        """What an answer means for the message; None where the whole channel is to wait and send it again."""
+    def read(self, answer: Answer, session: SmppSession, sent: float) -> Outcome | None:
+        """What an answer means for the message; None where the whole channel is to wait and send it again.
+
+        `sent` is when the part left, as `Pace.now` had it.
+        """
         if isinstance(answer, TimedOut):
             return Unknown("no response in time")
         if isinstance(answer, LinkLost):
             return Unknown(answer.reason, link_lost=True) if answer.sent else Unsent(answer.reason)
         code = answer.response.command_status
         status = Status(code, status_name(code))
-        match self.settings.dialect.classify(code):
-            case "ok" if isinstance(answer.response, SubmitSmResp):
-                return Accepted((Part(answer.response.message_id),), status)
-            case "permanent":
-                return Refused(status.name, status)
-            case "throttled" | "link" as kind:
-                self._pause(kind, status)
-                return None
-            case "unknown":
-                return Later(status.name, status, budget=UNKNOWN_ATTEMPTS)
-        return Later(status.name, status)
+        meaning = self.settings.dialect.classify(code)
+        if meaning == "throttled":
+            self._slow_down(status, sent)
+            return None
+        if meaning == "link":
+            session.part(f"submit refused: {status.name}")
+            return Unsent(status.name)
+        self._took(sent)
+        if meaning == "ok" and isinstance(answer.response, SubmitSmResp):
+            return Accepted((Part(answer.response.message_id),), status)
+        if meaning == "permanent":
+            return Refused(status.name, status)
+        return Later(status.name, status, budget=UNKNOWN_ATTEMPTS if meaning == "unknown" else None)
 
-    def _pause(self, kind: str, status: Status) -> None:
+    def _slow_down(self, status: Status, sent: float) -> None:
         """The message centre speaks about the link, not about the message, which keeps its place."""
         self.metrics.throttled.labels(self.name).inc()
-        before = self.pace.paused
-        seconds = self.pace.throttled()
         self.last_error = status.name
-        if not before:
+        if self.pace.throttled(sent):
             self.log.warn(
-                "{channel}: {status}; paused for {seconds:.1f} s",
+                "{channel}: {status}; goes on at {rate:.1f} parts a second and finds its rate from there",
                 channel=self.name,
                 status=status.name,
-                seconds=seconds,
+                rate=self.pace.rate,
             )
+
+    def _took(self, sent: float) -> None:
+        if self.pace.took(sent):
+            self.log.info("{channel}: no longer throttled", channel=self.name)
 
     # -- incoming ---------------------------------------------------------------------------------
 

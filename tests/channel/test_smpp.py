@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,11 +11,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
 from smsgw.broker.base import Unavailable
 from smsgw.channel.late import REMEMBERED, Interrupted, Unanswered
-from smsgw.channel.pace import FIRST_PAUSE
+from smsgw.channel.link import STEADY
+from smsgw.channel.rate import CALM, FIRST_PAUSE, START
 from smsgw.channel.smpp import PATIENCE, SmppChannel, SmppSession
 from smsgw.config import SmppSettings, SmppTimers
 from smsgw.errors import PeerError, StorageError
@@ -35,7 +37,7 @@ from smsgw.outcome import (
     Unsent,
 )
 from smsgw.smpp.connection import Timers
-from smsgw.smpp.constants import EsmClass, Tag
+from smsgw.smpp.constants import EsmClass, Tag, status_name
 from smsgw.smpp.dialect import Dialect
 from smsgw.smpp.pdu import (
     BindReceiver,
@@ -300,12 +302,14 @@ class Rig:
         *,
         deadline: float | None = None,
         progress: Progress | None = None,
+        session: int = 0,
         **fields: Any,
     ) -> list[Outcome]:
         message = Message(**{"to": "46700000001", "text": text, **fields})
         submission = Submission(id="m1", message=message, made=NOW, deadline=deadline, progress=progress)
         fired: list[Outcome] = []
-        Deferred.fromCoroutine(self.session.deliver(submission)).addCallback(fired.append)
+        delivered = Deferred.fromCoroutine(self.channel.sessions[session].deliver(submission))
+        delivered.addCallback(fired.append)
         self.network.flow()
         return fired
 
@@ -322,6 +326,17 @@ class Rig:
 
     def count(self, name: str, *labels: str) -> float:
         return getattr(self.metrics, name).labels(*labels or ("acme",))._value.get()  # type: ignore[no-any-return]
+
+    def sample(self, name: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, {"channel": "acme"})
+
+
+@pytest.fixture
+def logged() -> Iterator[list[dict[str, Any]]]:
+    events: list[dict[str, Any]] = []
+    globalLogPublisher.addObserver(events.append)
+    yield events
+    globalLogPublisher.removeObserver(events.append)
 
 
 def bound(**settings: Any) -> Rig:
@@ -389,6 +404,20 @@ def test_a_refused_bind_closes_and_backs_off_to_its_own_limit() -> None:
     assert rig.endpoint.dials == 9
     assert rig.session.link.state.retry_in is not None
     assert rig.session.link.state.retry_in > 45
+
+
+def test_an_account_that_is_bound_already_is_left_alone_for_long_at_once() -> None:
+    """The session in the way may be ours, cut a moment ago: the message centre has to miss it first."""
+    rig = Rig(rebind=Duration(60))
+    rig.centre.bind = lambda pdu: response_to(pdu, command_status=0x05)
+    rig.start()
+    state = rig.session.link.state
+    assert state.error == "bind refused: ESME_RALYBND"
+    assert state.retry_in is not None
+    assert 48 <= state.retry_in <= 60
+    rig.centre.bind = response_to
+    rig.wait(60)
+    assert rig.gateway.open == ["acme#1"]
 
 
 def test_a_right_password_after_all_comes_up() -> None:
@@ -729,7 +758,7 @@ def test_after_a_lost_link_it_binds_again_and_sends() -> None:
 # -- throttling
 
 
-@pytest.mark.parametrize("status", [0x58, 0x14, 0x0F])
+@pytest.mark.parametrize("status", [0x58, 0x14])
 def test_a_throttled_message_keeps_its_place_and_pauses_the_channel(status: int) -> None:
     rig = bound()
     rig.centre.answer = refuses(status)
@@ -742,9 +771,142 @@ def test_a_throttled_message_keeps_its_place_and_pauses_the_channel(status: int)
     assert "paused for" in repr(rig.channel)
     assert rig.count("throttled") == 1
     rig.wait(1.2 * FIRST_PAUSE)
+    rig.wait(1 / START)
+    rig.wait(1 / START)
     assert (len(first), len(second)) == (1, 1)
     assert isinstance(first[0], Accepted)
     assert len(rig.centre.submits) == 3
+
+
+def test_a_mailbox_that_is_full_is_the_messages_own_affair_where_the_dialect_says_so() -> None:
+    rig = bound(dialect=Dialect(status={"0x0014": "temporary"}))
+    rig.centre.answer = refuses(0x14)
+    (outcome,) = rig.send()
+    assert isinstance(outcome, Later)
+    assert (rig.channel.pace.paused, rig.count("throttled")) == (0, 0)
+
+
+def test_all_sessions_pause_and_one_metric_says_how_long() -> None:
+    rig = bound(sessions=2)
+    rig.centre.answer = refuses(0x58)
+    rig.send()
+    rig.centre.answer = takes
+    second = rig.send(session=1)
+    assert second == []
+    assert rig.sample("smsgw_paused") == rig.channel.pace.paused > 0
+    assert rig.sample("smsgw_pace") == START
+    rig.wait(CALM)
+    rig.wait(CALM)
+    assert len(second) == 1
+    assert (rig.sample("smsgw_paused"), rig.sample("smsgw_pace")) == (0, 0)
+
+
+def test_the_pace_of_a_channel_that_is_not_throttled_is_what_is_configured() -> None:
+    assert bound(rate=7).sample("smsgw_pace") == 7
+
+
+def test_a_spell_of_throttling_is_two_lines_in_the_log(logged: list[dict[str, Any]]) -> None:
+    rig = bound()
+    rig.centre.answer = refuses(0x58)
+    for _ in range(3):
+        rig.send()
+    for _ in range(20):
+        rig.wait(1)
+    rig.centre.answer = takes
+    for _ in range(8):
+        rig.wait(CALM / 4)
+        rig.send()
+    rig.send()
+    assert rig.count("throttled") > 3
+    lines = [event for event in logged if event["log_namespace"] == "smsgw.channel.smpp.SmppChannel"]
+    assert [line["log_level"] for line in lines] == [LogLevel.warn, LogLevel.info]
+    assert lines[0]["status"] == "ESME_RTHROTTLED"
+
+
+def test_what_is_refused_for_good_was_taken_all_the_same() -> None:
+    """For the rate a message centre counts what it refuses for its own sake, too."""
+    rig = bound()
+    rig.centre.answer = refuses(0x0B)
+    for _ in range(40):
+        rig.send()
+    rig.wait(1)
+    rig.centre.answer = refuses(0x58)
+    rig.send()
+    assert rig.channel.pace.rate == pytest.approx(38)
+
+
+# -- a message centre that wants nothing from us
+
+
+@pytest.mark.parametrize("status", [0x03, 0x04, 0x0D, 0x0F, 0x53])
+def test_a_status_about_the_link_ends_the_bind_and_burns_no_attempt(status: int) -> None:
+    rig = bound()
+    rig.centre.answer = refuses(status)
+    assert rig.send() == [Unsent(status_name(status))]
+    assert (rig.gateway.open, rig.channel.sessions_up) == ([], 0)
+    assert rig.line.asked_to_part == 1
+    state = rig.session.link.state
+    assert (state.name, state.error) == ("waiting", f"submit refused: {status_name(status)}")
+    assert (rig.count("throttled"), rig.channel.pace.slowed) == (0, False)
+    rig.centre.answer = takes
+    rig.wait(1)
+    assert rig.gateway.open == ["acme#1"]
+    assert isinstance(rig.send()[0], Accepted)
+
+
+def test_each_refusal_of_a_submit_keeps_us_away_for_longer() -> None:
+    """However long the bind held in between: what was refused is not the bind."""
+    rig = bound()
+    rig.centre.answer = refuses(0x04)
+    pauses = []
+    for _ in range(9):
+        rig.wait(STEADY)
+        rig.send()
+        assert rig.session.link.state.retry_in is not None
+        pauses.append(rig.session.link.state.retry_in)
+        rig.wait(pauses[-1])
+    assert pauses[0] <= 1
+    assert 48 <= pauses[-1] <= 60
+    assert len(rig.centre.submits) == 9
+
+
+def test_a_bind_that_is_not_wanted_ends_when_what_is_out_is_settled() -> None:
+    rig = bound()
+    rig.centre.answer = is_silent
+    rig.gateway.settled = Deferred()
+    first, second = rig.send(), rig.send()
+    for pdu in rig.centre.submits:
+        rig.line.protocol.respond(refuses(0x04)(pdu))
+    rig.network.flow()
+    assert (first, second) == ([Unsent("ESME_RINVBNDSTS")], [Unsent("ESME_RINVBNDSTS")])
+    assert isinstance(rig.send()[0], Unsent)
+    assert (rig.line.asked_to_part, rig.gateway.closed_sessions) == (0, ["acme#1"])
+    rig.gateway.settled.callback(None)
+    rig.network.flow()
+    assert rig.line.asked_to_part == 1
+
+
+def test_only_the_session_that_was_refused_ends() -> None:
+    rig = bound(sessions=2)
+    rig.centre.answer = refuses(0x04)
+    rig.send()
+    rig.centre.answer = takes
+    assert rig.gateway.open == ["acme#2"]
+    assert isinstance(rig.send(session=1)[0], Accepted)
+
+
+def test_stop_while_a_bind_ends() -> None:
+    rig = bound()
+    rig.centre.answer = refuses(0x04)
+    rig.gateway.settled = Deferred()
+    rig.send()
+    fired = rig.stop()
+    rig.gateway.settled.callback(None)
+    rig.network.flow()
+    assert fired == [None]
+    assert rig.session.link.state.name == "stopped"
+    rig.wait(100)
+    assert rig.endpoint.dials == 1
 
 
 def test_throttled_again_and_again_it_goes_back_at_last() -> None:
