@@ -235,6 +235,54 @@ def test_one_part_taken_makes_the_next_pause_short_again() -> None:
     assert bucket.paused(now) == pytest.approx(FIRST_PAUSE)
 
 
+def closed(times: int) -> tuple[Bucket, float]:
+    """A bucket whose peer took nothing so many times in a row."""
+    bucket, now = learned(200.0)
+    for _ in range(times):
+        assert bucket.throttled(now, now, 0.5)
+        now += bucket.paused(now)
+    return bucket, now
+
+
+def test_a_peer_that_took_nothing_for_a_while_is_tried_by_a_slow_start() -> None:
+    bucket, now = closed(6)
+    before = bucket.rate
+    assert before < 10
+    used(bucket, now, 3.0)
+    assert bucket.rate > 5 * before
+
+
+def test_one_burst_of_which_nothing_was_taken_is_no_reason_to_start_over() -> None:
+    bucket, now = closed(1)
+    before = bucket.rate
+    used(bucket, now, 3.0)
+    assert bucket.rate < 2 * before
+
+
+def test_long_pauses_are_forgotten_too() -> None:
+    bucket, now = closed(8)
+    assert bucket.paused(now - 1) > 10 * FIRST_PAUSE - 1
+    now += CALM
+    bucket.wait(now)
+    bucket.throttled(now, now, 0.5)
+    assert bucket.paused(now) == pytest.approx(FIRST_PAUSE)
+
+
+def test_a_learned_rate_has_a_small_burst() -> None:
+    for bucket, burst in [(learned(1000.0)[0], 1000 * BELOW / 50), (Bucket(1000, 0.0), 100)]:
+        count = 0
+        while not bucket.wait(50.0):
+            bucket.take()
+            count += 1
+        assert count == pytest.approx(burst, abs=1)
+
+
+def test_what_is_left_of_a_pause_by_rounding_is_no_pause() -> None:
+    """A clock that jumps to where `wait` said could stop a hair before it, and would ask for ever."""
+    bucket, resumes = learned()
+    assert bucket.wait(resumes - 1e-12) == pytest.approx(1 / bucket.rate)
+
+
 @pytest.mark.parametrize(("jitter", "factor"), [(0.0, 0.8), (1.0, 1.2)])
 def test_pauses_have_jitter(jitter: float, factor: float) -> None:
     _, resumes = learned(jitter=jitter)
