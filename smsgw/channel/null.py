@@ -30,7 +30,7 @@ class NullSession:
         return f"<session {self.name} width {self.width}>"
 
     async def deliver(self, submission: Submission) -> Outcome:
-        if not await self.channel.pace.token(self):
+        if not (self.channel.pace.take() or await self.channel.pace.wait(self)):
             return Unsent("stopping")
         return await self.channel.take(submission)
 

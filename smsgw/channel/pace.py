@@ -13,7 +13,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from smsgw.channel.rate import Bucket
@@ -66,12 +66,18 @@ class Pace:
         """Seconds until a throttled channel goes on; 0 where it does not pause."""
         return self._bucket.paused(self._clock.seconds())
 
-    def token(self, owner: Hashable) -> Deferred[bool]:
-        """Fires with True when a part may leave, with False when `release` came first."""
-        now = self._clock.seconds()
-        if not self._waiting and not self._bucket.wait(now):
-            self._bucket.take()
-            return succeed(True)
+    def take(self) -> bool:
+        """Take a token. False where there is none, or others wait for it: then `wait` for it."""
+        if self._waiting or self._bucket.wait(self._clock.seconds()):
+            return False
+        self._bucket.take()
+        return True
+
+    def wait(self, owner: Hashable) -> Deferred[bool]:
+        """Take a token that is not there yet: fires with True when it is, with False if `release` came first.
+
+        To be called when `take` gave none, so that a token that is there costs no Deferred.
+        """
         waiting: Deferred[bool] = Deferred(self._forget)
         self._waiting[waiting] = owner
         self._arm()

@@ -22,12 +22,13 @@ from smsgw.channel.cut import Cutter
 from smsgw.channel.late import Interrupted, Unanswered
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
+from smsgw.channel.status import OK, status_of
 from smsgw.config import SmppSettings, account_of, queue_of
 from smsgw.errors import PeerError, StorageError
 from smsgw.folding import Report
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
-from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
+from smsgw.outcome import Accepted, Broken, Expired, Later, Outcome, Part, Refused, Unknown, Unsent
 from smsgw.smpp.constants import CommandStatus, status_name
 from smsgw.smpp.dialect import IdCodec, candidates, index_key
 from smsgw.smpp.events import Answer, LinkLost, TimedOut
@@ -59,6 +60,8 @@ back what is unsettled for half an hour, and the connection with it."""
 
 UNKNOWN_ATTEMPTS = 3
 """Attempts that a message is worth whose status is in no table: it may pass, but don't count on it."""
+
+NO_MORE = "the session takes no more"
 
 VERSIONS = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 
@@ -165,49 +168,52 @@ class SmppSession:
         A part leaves when the one before it was taken: so the parts arrive in order, a message never has
         more than one PDU in flight, and what is broken off is known to the part.
         """
-        cut = self.channel.cutter.cut(submission)
+        channel, pace = self.channel, self.channel.pace
+        cut = channel.cutter.cut(submission)
         if isinstance(cut, Refused):
             return cut
-        until = self.channel.now() + PATIENCE
-        taken = [Part(smsc_id) for smsc_id in cut.taken]
-        status = None
-        for part in cut.parts[len(taken) :]:
-            outcome, pdu = await self._deliver_part(submission, part, until)
-            if isinstance(outcome, Unknown) and not outcome.link_lost and pdu is not None:
-                self._unanswered.add(Interrupted(pdu, submission, cut, tuple(taken)))
-            if not isinstance(outcome, Accepted):
-                return cut.broken_off(outcome, self.channel.account, taken)
-            taken += outcome.parts
-            status = outcome.status
+        taken, status = list(map(Part, cut.taken)), None
+        until = channel.now() + PATIENCE
+        while len(taken) < len(cut.parts):
+            if self._leaving or not (pace.take() or await pace.wait(self)):
+                return cut.broken_off(Unsent(NO_MORE), channel.account, taken)
+            answered: Deferred[Answer] = Deferred()
+            now, sent = channel.now(), pace.now
+            pdu = self._send(submission, cut.parts[len(taken)], now, answered.callback)
+            if not isinstance(pdu, SubmitSm):
+                return cut.broken_off(pdu, channel.account, taken)
+            outcome = channel.read(await answered, self, sent)
+            if isinstance(outcome, Part):
+                taken.append(outcome)
+                status = OK
+            elif outcome is not None:
+                self._broke_off(outcome, Interrupted(pdu, submission, cut, tuple(taken)))
+                return cut.broken_off(outcome, channel.account, taken)
+            elif now >= until:
+                return cut.broken_off(
+                    Unsent("held back by the message centre for too long"), channel.account, taken
+                )
         return Accepted(tuple(taken), status, cut.on_air, cut.transliterated)
 
-    async def _deliver_part(
-        self, submission: Submission, part: split.Part, until: float
-    ) -> tuple[Outcome, SubmitSm | None]:
-        """What became of one part, and its PDU where that has left."""
-        while True:
-            if self._leaving or not await self.channel.pace.token(self) or self._protocol is None:
-                return Unsent("the session takes no more"), None
-            now = self.channel.now()
-            if submission.deadline is not None and now >= submission.deadline:
-                return Expired(), None
-            pdu = self.channel.cutter.submit_sm(submission, part, now)
-            if isinstance(pdu, Refused):
-                return pdu, None
-            outcome = await self._submit(self._protocol, pdu)
-            if outcome is not None:
-                return outcome, pdu
-            if now >= until:
-                return Unsent("held back by the message centre for too long"), None
+    def _send(
+        self, submission: Submission, part: split.Part, now: float, answered: Callable[[Answer], None]
+    ) -> SubmitSm | Broken:
+        """The PDU of a part, which has left, or why it has not: then `answered` will not be called."""
+        if self._protocol is None:
+            return Unsent(NO_MORE)
+        if submission.deadline is not None and now >= submission.deadline:
+            return Expired()
+        pdu = self.channel.cutter.submit_sm(submission, part, now)
+        if isinstance(pdu, SubmitSm):
+            try:
+                self._protocol.request(pdu, answered)
+            except EncodeError as error:
+                return Refused(str(error))
+        return pdu
 
-    async def _submit(self, protocol: SmppProtocol, pdu: SubmitSm) -> Outcome | None:
-        answered: Deferred[Answer] = Deferred()
-        sent = self.channel.pace.now
-        try:
-            protocol.request(pdu, answered.callback)
-        except EncodeError as error:
-            return Refused(str(error))
-        return self.channel.read(await answered, self, sent)
+    def _broke_off(self, outcome: Broken, part: Interrupted) -> None:
+        if isinstance(outcome, Unknown) and not outcome.link_lost:
+            self._unanswered.add(part)
 
     def yield_waiting(self) -> None:
         """See `smsgw.channel.base.Session.yield_waiting`. Who is throttled from now on waits no more."""
@@ -362,40 +368,40 @@ class SmppChannel:
         """A part was taken after its attempt had ended."""
         self._upstream.taken_late(self, submission, outcome)
 
-    def read(self, answer: Answer, session: SmppSession, sent: float) -> Outcome | None:
+    def read(self, answer: Answer, session: SmppSession, sent: float) -> Part | Broken | None:
         """What an answer means for the message; None where the whole channel is to wait and send it again.
 
-        `sent` is when the part left, as `Pace.now` had it.
+        A `Part` was taken. `sent` is when the part left, as `Pace.now` had it.
         """
         if isinstance(answer, TimedOut):
             return Unknown("no response in time")
         if isinstance(answer, LinkLost):
             return Unknown(answer.reason, link_lost=True) if answer.sent else Unsent(answer.reason)
         code = answer.response.command_status
-        status = Status(code, status_name(code))
+        status = status_of(code)
         meaning = self.settings.dialect.classify(code)
         if meaning == "throttled":
-            self._slow_down(status, sent)
+            self._slow_down(status.name, sent)
             return None
         if meaning == "link":
             session.part(f"submit refused: {status.name}")
             return Unsent(status.name)
         self._took(sent)
         if meaning == "ok" and isinstance(answer.response, SubmitSmResp):
-            return Accepted((Part(answer.response.message_id),), status)
+            return Part(answer.response.message_id)
         if meaning == "permanent":
             return Refused(status.name, status)
         return Later(status.name, status, budget=UNKNOWN_ATTEMPTS if meaning == "unknown" else None)
 
-    def _slow_down(self, status: Status, sent: float) -> None:
+    def _slow_down(self, status: str, sent: float) -> None:
         """The message centre speaks about the link, not about the message, which keeps its place."""
         self.metrics.throttled.labels(self.name).inc()
-        self.last_error = status.name
+        self.last_error = status
         if self.pace.throttled(sent):
             self.log.warn(
                 "{channel}: {status}; goes on at {rate:.1f} parts a second and finds its rate from there",
                 channel=self.name,
-                status=status.name,
+                status=status,
                 rate=self.pace.rate,
             )
 

@@ -192,7 +192,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
         `unknown` is a code in no table, as vendors have them from 0x400 on: nobody can say whether it passes.
         """
-        return self.status.get(f"0x{status:04x}") or STATUS_CLASSES.get(status, "unknown")
+        override = self.status.get(f"0x{status:04x}") if self.status else None
+        return override or STATUS_CLASSES.get(status, "unknown")
 
 
 def _key(code: str) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from smsgw.channel.pace import Pace
@@ -25,9 +25,12 @@ class Line:
         self.went: list[tuple[str, bool]] = []
 
     def ask(self, name: str, owner: str = "s1") -> Deferred[bool]:
-        token = self.pace.token(owner)
+        token = self.take(owner)
         token.addCallbacks(lambda granted: self.went.append((name, granted)), lambda _: None)
         return token
+
+    def take(self, owner: str) -> Deferred[bool]:
+        return succeed(True) if self.pace.take() else self.pace.wait(owner)
 
     def run(self) -> None:
         """Until nobody waits for the time any more."""
@@ -49,6 +52,18 @@ def test_first_come_first_served() -> None:
     assert line.names == "ab"
     line.clock.pump([1, 1, 1])
     assert line.names == "abcde"
+
+
+def test_a_token_is_taken_at_once_or_waited_for() -> None:
+    line = Line(10)
+    assert line.pace.take()
+    assert not line.pace.take(), "a tenth of a second's worth is one token"
+    line.ask("a")
+    line.clock.rightNow += 0.3  # there are tokens again, and the timer has not fired yet
+    assert not line.pace.take(), "who waits comes first"
+    line.run()
+    line.clock.rightNow += 0.1
+    assert line.pace.take()
 
 
 def test_who_comes_late_does_not_overtake() -> None:
@@ -80,7 +95,7 @@ def test_one_timer_however_many_wait(rate: float, waiting: int, ticks: list[floa
 def test_a_lines_speed_is_the_rate(rate: float, count: int) -> None:
     line, times = Line(rate), []
     for _ in range(count):
-        line.pace.token("s").addCallback(lambda _: times.append(line.clock.seconds()))
+        line.take("s").addCallback(lambda _: times.append(line.clock.seconds()))
     line.run()
     assert len(times) == count
     burst = max(1.0, rate / 10)
@@ -120,7 +135,7 @@ def test_a_cancelled_part_gives_its_turn_to_the_next() -> None:
 def test_a_part_that_asks_again_at_once_queues_behind_the_others() -> None:
     line = Line(1)
     line.ask("a")
-    token = line.pace.token("s1")
+    token = line.take("s1")
     token.addCallback(lambda _: line.ask("again"))
     line.ask("b")
     line.clock.pump([1, 1, 1])

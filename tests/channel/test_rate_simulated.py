@@ -72,7 +72,10 @@ class Run:
         self._allowance.take(self.clock.now)
 
     def _next(self) -> None:
-        self.pace.token("session").addCallback(self._send)
+        if self.pace.take():
+            self._send(True)
+        else:
+            self.pace.wait("session").addCallback(self._send)
 
     def _send(self, _: bool) -> None:
         # a float's worth of time is no reason to be refused
