@@ -5,12 +5,18 @@ A PDU class annotates each field with a *kind*: `Integer(1)`, `CString(21)`, `Oc
 one precompiled `struct`. A step reads its values at an offset, appends them to a list and returns the
 next offset; the other way it takes its attributes from the PDU and appends octets to a list.
 
+Most of what a channel writes it has written before: one sender, the same flags, no times. So
+`plan_to_write` makes one step of the fields between those that vary, and that step remembers its octets
+by the fields' values.
+
 Reading is bounded by the frame alone, never by a length that the peer claims. What does not fit is a
 `FieldFault`, which `smsgw.smpp.pdu.decode` turns into a `PduError` with everything known of the PDU.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from itertools import groupby
 from operator import attrgetter
 from struct import Struct
 from struct import error as struct_error
@@ -97,17 +103,25 @@ class Many(msgspec.Struct, frozen=True):
     shapes: tuple[type[msgspec.Struct], ...]
 
 
-class Step(Protocol):
-    """One stretch of a PDU's body."""
-
-    def read(self, frame: bytes, offset: int, values: list[Any]) -> int:
-        """Append what stands at `offset` and return the offset behind it. Raises `FieldFault`."""
+class Writing(Protocol):
+    """One stretch of a PDU's body, as it is written."""
 
     def write(self, source: Any, out: list[bytes]) -> None:
         """Append the octets of the attributes of `source`. Raises `EncodeError`."""
 
 
+class Step(Writing, Protocol):
+    """One stretch of a PDU's body, both ways."""
+
+    def read(self, frame: bytes, offset: int, values: list[Any]) -> int:
+        """Append what stands at `offset` and return the offset behind it. Raises `FieldFault`."""
+
+
 _FORMATS = {1: "B", 2: "H", 4: "I"}
+_OCTET = tuple(bytes((value,)) for value in range(256))
+
+REMEMBERED = 1024
+"""Stretches of a class that are remembered: senders times flags, for all channels together."""
 
 
 class _IntegerRun:
@@ -204,7 +218,7 @@ class _OctetsStep:
             raise EncodeError(self._name, f"expected bytes, found {type(value).__name__}")
         if len(value) > self._size:
             raise EncodeError(self._name, f"{len(value)} octets; it holds at most {self._size}")
-        out.append(bytes((len(value),)))
+        out.append(_OCTET[len(value)])
         out.append(value)
 
 
@@ -268,6 +282,36 @@ class _ManyStep:
             step.write(item, out)
 
 
+class Repeated:
+    """Steps whose values are mostly the same from one PDU to the next."""
+
+    def __init__(self, names: Sequence[str], steps: Sequence[Writing]) -> None:
+        self._values = attrgetter(*names)
+        self._steps = steps
+        self._written: dict[Any, bytes] = {}
+
+    def __len__(self) -> int:
+        """How many stretches it remembers, `REMEMBERED` at most."""
+        return len(self._written)
+
+    def write(self, source: Any, out: list[bytes]) -> None:
+        values = self._values(source)
+        try:
+            octets = self._written.get(values)
+        except TypeError:  # a value without a hash: the step that it belongs to names the field
+            octets = None
+        out.append(self._write(source, values) if octets is None else octets)
+
+    def _write(self, source: Any, values: Any) -> bytes:
+        out: list[bytes] = []
+        for step in self._steps:
+            step.write(source, out)
+        if len(self._written) >= REMEMBERED:
+            self._written.clear()  # those in use are back at once
+        octets = self._written[values] = b"".join(out)
+        return octets
+
+
 def c_string(field: str, value: str, kind: CString) -> bytes:
     """A C-Octet String with its NUL. Raises `EncodeError`."""
     try:
@@ -295,7 +339,23 @@ def plan(shape: type[msgspec.Struct], *, lenient: bool = False, last: bool = Tru
 
     `lenient`: a C-Octet String is read whatever its length. `last`: nothing but TLVs follows it.
     """
+    return _steps(kinds(shape), lenient=lenient, last=last)
+
+
+def plan_to_write(shape: type[msgspec.Struct], varying: Collection[str]) -> tuple[Writing, ...]:
+    """The steps that write a class. Where some of its fields are `varying`, the others are remembered."""
     table = kinds(shape)
+    if not varying:
+        return _steps(table)
+    steps: list[Writing] = []
+    for varies, names in groupby(table, key=varying.__contains__):
+        stretch = {name: table[name] for name in names}
+        run = _steps(stretch)
+        steps += run if varies else (Repeated(tuple(stretch), run),)
+    return tuple(steps)
+
+
+def _steps(table: dict[str, Any], *, lenient: bool = False, last: bool = True) -> tuple[Step, ...]:
     steps: list[Step] = []
     run: list[str] = []
     for name, kind in table.items():

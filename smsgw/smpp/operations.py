@@ -55,6 +55,9 @@ class Pdu(_Discreet, frozen=True, kw_only=True):
     """What every PDU has. `tlvs` are pairs of tag and value, in the order of the wire."""
 
     command_id: ClassVar[int]
+    varying: ClassVar[frozenset[str]] = frozenset()
+    """Fields that differ from PDU to PDU, where the others mostly don't, see `plan_to_write`."""
+
     sequence_number: int = 0
     command_status: int = 0
     tlvs: Tlvs = ()
@@ -180,12 +183,14 @@ class SubmitSm(_ShortMessage, frozen=True):
     """3.4, 4.4.1."""
 
     command_id = CommandId.SUBMIT_SM
+    varying = frozenset(("destination_addr", "short_message"))
 
 
 class DeliverSm(_ShortMessage, frozen=True):
     """3.4, 4.6.1."""
 
     command_id = CommandId.DELIVER_SM
+    varying = frozenset(("source_addr", "short_message"))
 
 
 class _MessageIdResp(Pdu, frozen=True):

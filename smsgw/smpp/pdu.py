@@ -21,7 +21,7 @@ import msgspec
 from smsgw.errors import Misuse, PeerError
 from smsgw.smpp.constants import RESPONSE_BIT, CommandStatus, command_name
 from smsgw.smpp.fields import EncodeError as EncodeError  # noqa: PLC0414  callers catch it
-from smsgw.smpp.fields import FieldFault, Step, plan
+from smsgw.smpp.fields import FieldFault, Step, Writing, plan, plan_to_write
 from smsgw.smpp.operations import *  # noqa: F403  one name for whoever needs a PDU
 from smsgw.smpp.operations import (
     PDUS,
@@ -75,6 +75,7 @@ class _Form(msgspec.Struct, frozen=True):
     shape: type[Pdu]
     command_id: int
     steps: tuple[Step, ...]
+    writing: tuple[Writing, ...]
     bodyless: bool
 
 
@@ -82,7 +83,13 @@ _BODYLESS = (BindTransmitterResp, BindReceiverResp, BindTransceiverResp, SubmitS
 """Written without a body when there is nothing to say but an error status (3.4, 4.1.2 and 4.4.2)."""
 
 _FORM_OF_ID = {
-    command_id: _Form(shape, command_id, plan(shape, lenient=command_id >= RESPONSE_BIT), shape in _BODYLESS)
+    int(command_id): _Form(
+        shape,
+        int(command_id),
+        plan(shape, lenient=command_id >= RESPONSE_BIT),
+        plan_to_write(shape, shape.varying),
+        shape in _BODYLESS,
+    )
     for command_id, shape in PDUS.items()
 }
 _FORM_OF = {form.shape: form for form in _FORM_OF_ID.values()}
@@ -99,7 +106,7 @@ def encode(pdu: Pdu, sequence_number: int | None = None) -> bytes:
     if form is None:
         out.append(_unknown_body(pdu))
     elif not (form.bodyless and pdu.command_status and _is_bare(pdu)):
-        for step in form.steps:
+        for step in form.writing:
             step.write(pdu, out)
     if pdu.tlvs:
         write_tlvs(pdu.tlvs, out)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -12,7 +13,18 @@ from hypothesis import strategies as st
 from smsgw.errors import Misuse, PeerError, SmsgwError
 from smsgw.smpp import operations
 from smsgw.smpp.constants import CommandId, CommandStatus, Tag
-from smsgw.smpp.fields import CString, Integer, Many, Octets, kinds
+from smsgw.smpp.fields import (
+    REMEMBERED,
+    CString,
+    Integer,
+    Many,
+    Octets,
+    Repeated,
+    Writing,
+    kinds,
+    plan,
+    plan_to_write,
+)
 from smsgw.smpp.pdu import (
     PDUS,
     RESPONSE_OF,
@@ -450,6 +462,49 @@ def test_what_can_not_be_written(pdu: Pdu, field: str) -> None:
 
 def test_254_octets_can_be_written() -> None:
     assert decode(encode(SubmitSm(short_message=bytes(254)))).short_message == bytes(254)  # type: ignore[attr-defined]
+
+
+# What is remembered
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_what_is_remembered_is_what_each_field_makes(shape: type[Pdu], data: st.DataObject) -> None:
+    pdu = data.draw(pdu_of(shape))
+    another = data.draw(pdu_of(shape))
+    other = msgspec.structs.replace(pdu, **{name: getattr(another, name) for name in shape.varying})
+    for each in (pdu, other, pdu):
+        assert written(plan_to_write(shape, shape.varying), each) == written(plan(shape), each)
+
+
+def test_a_stretch_is_written_once() -> None:
+    writing = plan_to_write(SubmitSm, SubmitSm.varying)
+    stretches = [step for step in writing if isinstance(step, Repeated)]
+    for number in range(10):
+        written(writing, SubmitSm(source_addr="ACME", destination_addr=f"4670{number}", short_message=b"hi"))
+    assert [len(stretch) for stretch in stretches] == [1, 1]
+
+
+def test_what_is_remembered_has_a_bound() -> None:
+    stretch = Repeated(("source_addr",), plan(SubmitSm)[2:3])
+    for number in range(REMEMBERED + 1):
+        assert written((stretch,), SubmitSm(source_addr=f"{number}")) == f"{number}\0".encode()
+        assert len(stretch) <= REMEMBERED
+    assert len(stretch) == 1
+
+
+def test_what_can_not_be_written_is_not_remembered() -> None:
+    for _ in range(2):
+        with pytest.raises(EncodeError, match="source_addr"):
+            encode(SubmitSm(source_addr=["4670"]))  # type: ignore[arg-type]
+
+
+def written(steps: Sequence[Writing], pdu: Pdu) -> bytes:
+    out: list[bytes] = []
+    for step in steps:
+        step.write(pdu, out)
+    return b"".join(out)
 
 
 # Answers
