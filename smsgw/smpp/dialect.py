@@ -8,6 +8,8 @@ reader and a row in the tests; there is no class per operator.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -44,6 +46,12 @@ Octet = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 ALPHANUMERIC_LENGTH = 11
 """Characters of an alphanumeric sender that a phone can show (3GPP TS 23.040, 9.1.2.5)."""
+
+_INTERNATIONAL = int(Ton.INTERNATIONAL), int(Npi.ISDN)
+_UNKNOWN = int(Ton.UNKNOWN), int(Npi.ISDN)
+_SHORT = int(Ton.NETWORK_SPECIFIC), int(Npi.UNKNOWN)
+_NAMED = int(Ton.ALPHANUMERIC), int(Npi.UNKNOWN)
+_WRITABLE = re.compile("[ -\u00ff]*")
 
 _S = CommandStatus
 
@@ -225,36 +233,31 @@ def address(number: str, rule: AddressRule, field: str = "destination_addr") -> 
     Raises:
         EncodeError: too long, or not writable; names `field`.
     """
-    found = _numeric(number, rule) if _is_number(number) else _alphanumeric(number, field)
-    if len(found.addr) > 20:
-        raise EncodeError(field, f"{len(found.addr)} characters; an address has at most 20")
-    return Address(
-        found.ton if rule.ton is None else rule.ton, found.npi if rule.npi is None else rule.npi, found.addr
-    )
-
-
-def _is_number(number: str) -> bool:
     digits = number.removeprefix("+")
-    return digits.isascii() and digits.isdigit()
+    if digits.isascii() and digits.isdigit():
+        ton, npi, addr = _numeric(digits, rule, plus=number != digits)
+    else:
+        ton, npi, addr = _alphanumeric(number, field)
+    if len(addr) > 20:
+        raise EncodeError(field, f"{len(addr)} characters; an address has at most 20")
+    return Address(ton if rule.ton is None else rule.ton, npi if rule.npi is None else rule.npi, addr)
 
 
-def _numeric(number: str, rule: AddressRule) -> Address:
-    digits = number.removeprefix("+")
-    if number != digits or (len(digits) > rule.short_code and not digits.startswith("0")):
-        plus = {"plain": "", "plus": "+", "as-given": "+" if number != digits else ""}[rule.format]
-        return Address(Ton.INTERNATIONAL, Npi.ISDN, plus + digits)
-    if len(digits) > rule.short_code:
-        return Address(Ton.UNKNOWN, Npi.ISDN, digits)
-    return Address(Ton.NETWORK_SPECIFIC, Npi.UNKNOWN, digits)
+def _numeric(digits: str, rule: AddressRule, *, plus: bool) -> tuple[int, int, str]:
+    long = len(digits) > rule.short_code
+    if plus or (long and digits[0] != "0"):
+        written = rule.format == "plus" or (plus and rule.format == "as-given")
+        return *_INTERNATIONAL, f"+{digits}" if written else digits
+    return *(_UNKNOWN if long else _SHORT), digits
 
 
-def _alphanumeric(name: str, field: str) -> Address:
+def _alphanumeric(name: str, field: str) -> tuple[int, int, str]:
     if len(name) > ALPHANUMERIC_LENGTH:
         problem = f"{len(name)} characters; an alphanumeric sender has at most {ALPHANUMERIC_LENGTH}"
         raise EncodeError(field, problem)
-    if not all(" " <= character <= "\u00ff" for character in name):
+    if not _WRITABLE.fullmatch(name):
         raise EncodeError(field, "a character that an address can't hold")
-    return Address(Ton.ALPHANUMERIC, Npi.UNKNOWN, name)
+    return *_NAMED, name
 
 
 _REGISTERED: dict[ReceiptMode, int] = {
@@ -264,6 +267,13 @@ _REGISTERED: dict[ReceiptMode, int] = {
 }
 
 _NO_OVERRIDES = SmppOverrides()
+_NO_SENDER = Address(0, 0, "")
+
+
+@lru_cache(maxsize=1024)
+def _sender(source: str, rule: AddressRule) -> Address:
+    """A channel has few of them."""
+    return address(source, rule, "source_addr")
 
 
 def submit_sm(
@@ -292,7 +302,7 @@ def submit_sm(
         raise EncodeError("short_message", f"{len(octets)} octets; it holds at most {MAX_OCTETS}")
     message = submission.message
     raw = message.smpp or _NO_OVERRIDES
-    sender = address(source, dialect.source, "source_addr") if source else Address(0, 0, "")
+    sender = _sender(source, dialect.source) if source else _NO_SENDER
     recipient = address(message.to, dialect.destination)
     return SubmitSm(
         service_type=dialect.service_type if raw.service_type is None else raw.service_type,
@@ -308,20 +318,22 @@ def submit_sm(
         registered_delivery=_REGISTERED[message.receipt],
         data_coding=_data_coding(encoding, dialect, raw, flash=message.flash),
         short_message=b"" if payload else octets,
-        tlvs=(
-            *(((int(Tag.MESSAGE_PAYLOAD), octets),) if payload else ()),
-            *tlvs,
-            *(((int(Tag.DEST_ADDR_SUBUNIT), 1),) if message.flash and encoding == "latin1" else ()),
-            *((int(tag, 16), bytes.fromhex(value)) for tag, value in raw.tlvs.items()),
-        ),
+        tlvs=(((int(Tag.MESSAGE_PAYLOAD), octets),) if payload else ())
+        + tlvs
+        + (((int(Tag.DEST_ADDR_SUBUNIT), 1),) if message.flash and encoding == "latin1" else ())
+        + (_raw_tlvs(raw) if raw.tlvs else ()),
     )
+
+
+def _raw_tlvs(raw: SmppOverrides) -> Tlvs:
+    return tuple((int(tag, 16), bytes.fromhex(value)) for tag, value in raw.tlvs.items())
 
 
 def _data_coding(encoding: Encoding, dialect: Dialect, raw: SmppOverrides, *, flash: bool) -> int:
     if raw.data_coding is not None:
         return raw.data_coding
-    table = dialect.flash if flash else dialect.data_coding
-    return {"gsm7": table.gsm7, "ucs2": table.ucs2, "latin1": table.latin1, "binary": table.binary}[encoding]
+    coding: int = getattr(dialect.flash if flash else dialect.data_coding, encoding)
+    return coding
 
 
 def _validity(deadline: float | None, dialect: Dialect, now: float) -> str:
