@@ -22,7 +22,7 @@ from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import SubmitSm
 from smsgw.smpp.tlv import Tlvs
 from smsgw.sms import packing, udh
-from smsgw.sms.coding import Impossible, choose
+from smsgw.sms.coding import Coding, Impossible, choose
 from smsgw.sms.references import References
 from smsgw.sms.shift_tables import LANGUAGES
 from smsgw.sms.split import Part, split, split_data
@@ -75,7 +75,7 @@ class Cutter:
         return self._parts(message, lambda: self._references.next(message.to, submission.id))
 
     def _parts(self, message: Message, reference: Callable[[], int]) -> Cut | Refused:
-        header = bytes.fromhex(message.udh or "")
+        header = bytes.fromhex(message.udh) if message.udh else b""
         if message.text is None:
             return self._data(message.data or b"", header, reference)
         return self._text(message, message.text, header, reference)
@@ -84,9 +84,9 @@ class Cutter:
         self, message: Message, text: str, header: bytes, reference: Callable[[], int]
     ) -> Cut | Refused:
         settings, dialect = self._settings, self._settings.dialect
-        elements = udh.parse(header) if header else udh.Header((), 0)
-        if elements.problem is not None or elements.length != len(header):
-            return Refused(f"udh: {elements.problem or 'octets after the user data header'}")
+        parsed = udh.parse(header) if header else udh.NONE
+        if parsed.problem is not None or parsed.length != len(header):
+            return Refused(f"udh: {parsed.problem or 'octets after the user data header'}")
         replaced = 0
         if settings.transliterate != "off" and message.encoding in ("auto", "gsm7"):
             changed = transliterate(text, settings.transliterate)
@@ -96,14 +96,13 @@ class Cutter:
             message.encoding,
             languages=self._languages,
             form=dialect.long_messages,
-            elements=elements.elements,
+            elements=parsed.elements,
             default_alphabet=dialect.default_alphabet,
-            max_parts=1 if udh.concatenation(elements.elements) else settings.max_parts,
+            max_parts=1 if header and udh.concatenation(parsed.elements) else settings.max_parts,
         )
-        if isinstance(coding, Impossible):
-            return Refused(coding.problem)
-        parts = split(coding, reference=reference() if coding.parts > 1 else None)
-        return Cut(parts, replaced)
+        if isinstance(coding, Coding):
+            return Cut(split(coding, reference=reference() if coding.parts > 1 else None), replaced)
+        return Refused(coding.problem)
 
     def _data(self, data: bytes, header: bytes, reference: Callable[[], int]) -> Cut | Refused:
         # whether a reference is needed shows when the data is cut; one that is not needed is not used up

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from smsgw.broker.base import BrokerError
 from smsgw.channel.base import Upstream
-from smsgw.channel.cut import Cutter
+from smsgw.channel.cut import Cut, Cutter
 from smsgw.channel.late import Interrupted, Unanswered
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
@@ -31,7 +31,7 @@ from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Broken, Expired, Later, Outcome, Part, Refused, Unknown, Unsent
 from smsgw.smpp.constants import CommandStatus, status_name
 from smsgw.smpp.dialect import IdCodec, candidates, index_key
-from smsgw.smpp.events import Answer, LinkLost, TimedOut
+from smsgw.smpp.events import Answer, Answered, LinkLost, TimedOut
 from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import (
     BindReceiver,
@@ -170,7 +170,7 @@ class SmppSession:
         """
         channel, pace = self.channel, self.channel.pace
         cut = channel.cutter.cut(submission)
-        if isinstance(cut, Refused):
+        if not isinstance(cut, Cut):
             return cut
         taken, status = list(map(Part, cut.taken)), None
         until = channel.now() + PATIENCE
@@ -373,10 +373,8 @@ class SmppChannel:
 
         A `Part` was taken. `sent` is when the part left, as `Pace.now` had it.
         """
-        if isinstance(answer, TimedOut):
-            return Unknown("no response in time")
-        if isinstance(answer, LinkLost):
-            return Unknown(answer.reason, link_lost=True) if answer.sent else Unsent(answer.reason)
+        if not isinstance(answer, Answered):
+            return _unanswered(answer)
         code = answer.response.command_status
         status = status_of(code)
         meaning = self.settings.dialect.classify(code)
@@ -443,3 +441,9 @@ class SmppChannel:
     async def _refuse_inbound(self, pdu: Pdu) -> Pdu:
         self.metrics.receipts.labels(self.name, "inbound").inc()
         return response_to(pdu, command_status=self.settings.dialect.unavailable_status)
+
+
+def _unanswered(answer: TimedOut | LinkLost) -> Broken:
+    if isinstance(answer, TimedOut):
+        return Unknown("no response in time")
+    return Unknown(answer.reason, link_lost=True) if answer.sent else Unsent(answer.reason)

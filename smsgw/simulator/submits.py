@@ -60,7 +60,7 @@ def place(pdu: Submit) -> Place:
 def text(pdu: Submit) -> str | None:
     """The text of one part as a phone would show it; None where the octets are not text."""
     data = octets(pdu)
-    header = udh.parse(data) if pdu.esm_class & _UDHI else udh.Header((), 0)
+    header = udh.parse(data) if pdu.esm_class & _UDHI else udh.NONE
     charset = charset_of(pdu.data_coding)
     if charset == "binary":
         return None

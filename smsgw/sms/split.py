@@ -74,7 +74,7 @@ def split_data(
 
     Data whose header already says that it is a part stays one part.
     """
-    parsed = udh.parse(header) if header else udh.Header((), 0)
+    parsed = udh.parse(header) if header else udh.NONE
     if parsed.problem is not None or parsed.length != len(header):
         return Impossible(parsed.problem or "octets after the user data header")
     if len(data) <= capacity("binary", len(header)):

@@ -48,6 +48,10 @@ class Header(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
+NONE = Header((), 0)
+"""Of user data that has no header."""
+
+
 class Concatenation(msgspec.Struct, frozen=True):
     """Part `number` (from 1) of `total`; `wide` where the reference has 16 bits."""
 
