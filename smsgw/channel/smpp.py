@@ -375,9 +375,9 @@ class SmppChannel:
         """
         if not isinstance(answer, Answered):
             return _unanswered(answer)
-        code = answer.response.command_status
-        status = status_of(code)
-        meaning = self.settings.dialect.classify(code)
+        response = answer.response
+        status = status_of(response.command_status)
+        meaning = self.settings.dialect.classify(status.code)
         if meaning == "throttled":
             self._slow_down(status.name, sent)
             return None
@@ -385,8 +385,8 @@ class SmppChannel:
             session.part(f"submit refused: {status.name}")
             return Unsent(status.name)
         self._took(sent)
-        if meaning == "ok" and isinstance(answer.response, SubmitSmResp):
-            return Part(answer.response.message_id)
+        if meaning == "ok" and isinstance(response, SubmitSmResp):
+            return Part(response.message_id)
         if meaning == "permanent":
             return Refused(status.name, status)
         return Later(status.name, status, budget=UNKNOWN_ATTEMPTS if meaning == "unknown" else None)

@@ -87,6 +87,11 @@ class _Request(msgspec.Struct, frozen=True):
     max_parts: int
 
 
+@lru_cache(maxsize=1024)
+def _room(encoding: Encoding, form: Form | None, elements: tuple[Element, ...]) -> int:
+    return capacity(encoding, header_size(form, elements))
+
+
 def capacity(encoding: Encoding, header: int) -> int:
     """Units that fit into one part beside a header of so many octets: septets, code units or octets."""
     room = MAX_OCTETS - header
@@ -276,11 +281,11 @@ def _coded(
     """A text that is already encoded; it is cut, into pieces of so many units, only if it must be."""
     units = len(octets) // 2 if encoding == "ucs2" else len(octets)
     elements = request.elements
-    if units <= capacity(encoding, header_size(None, elements)):
+    if units <= _room(encoding, None, elements):
         return Coding(
             encoding=encoding, pieces=(octets,), units=units, why=why, form=request.form, elements=elements
         )
-    room = capacity(encoding, header_size(request.form, elements))
+    room = _room(encoding, request.form, elements)
     if room < 2:
         return Impossible("the user data header leaves no room for text")
     most = min(request.max_parts, MAX_PARTS)
