@@ -2,7 +2,8 @@
 
 A receipt is a deliver_sm or data_sm that esm_class or a TLV marks as one, or, unmarked, one that
 reads like one. TLVs say it in a fixed form; the text, `id:... sub:... stat:DELIVRD err:... text:...`,
-is only a custom, and every SMSC has its own. So the text is scanned for fields wherever they stand;
+is only a custom, and every SMSC has its own. So the text is scanned for fields wherever they stand, from
+its end, so that what is found later came earlier and counts;
 nothing in it is required, nothing after `text:` is a field, and reading it never raises.
 """
 
@@ -109,25 +110,37 @@ _UDHI = int(EsmClass.UDHI)
 _INTERMEDIATE = int(EsmClass.INTERMEDIATE_NOTIFICATION)
 _MARKED = int(EsmClass.DELIVERY_RECEIPT) | _INTERMEDIATE
 
-_KEY = re.compile(
-    r"(?<![a-z0-9_-])"
-    r"(?:(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err)[ \t]{0,8}:|text[ \t]{0,8}:(.*))",
-    re.IGNORECASE | re.DOTALL,
-)
-_SPELLINGS = {f"{word}{gap}date": f"{word} date" for word in ("submit", "done") for gap in ("", "_")}
+_NAMES = {
+    spelling[::-1]: name
+    for name, spellings in {
+        "id": ("id",),
+        "sub": ("sub",),
+        "dlvrd": ("dlvrd",),
+        "submit date": ("submit date", "submit_date", "submitdate"),
+        "done date": ("done date", "done_date", "donedate"),
+        "stat": ("stat",),
+        "err": ("err",),
+        "text": ("text",),
+    }.items()
+    for spelling in spellings
+}
+# backwards, since a colon is rare, and found at once
+_KEY = re.compile(rf":[ \t]{{0,8}}({'|'.join(_NAMES)})(?![a-z0-9_-])", re.IGNORECASE | re.ASCII)
 _PADDING = " \t\r\n\0,;"
 
 
 def scan(text: str) -> dict[str, str]:
     """The fields of a receipt's text by their names in lower case; the first of a name counts."""
     fields: dict[str, str] = {}
-    pieces = _KEY.split(text)
-    for key, rest, value in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        if key is None:
-            fields["text"] = rest.strip("\0")
-            break
-        name = key.lower()
-        fields.setdefault(_SPELLINGS.get(name, name), value.strip(_PADDING)[:LONGEST])
+    size = end = len(text)
+    for key in _KEY.finditer(text[::-1]):
+        name = _NAMES[key[1].lower()]
+        start = size - key.start()
+        if name == "text":
+            fields = {name: text[start:].strip("\0")}
+        else:
+            fields[name] = text[start:end].strip(_PADDING)[:LONGEST]
+        end = size - key.end()
     return fields
 
 
