@@ -22,7 +22,7 @@ from smsgw.smpp.events import (
 )
 from smsgw.smpp.pdu import EnquireLink, Pdu, Unbind, encode, response_to
 from smsgw.smpp.requests import Asked, Owed, Request
-from smsgw.smpp.states import BOUND, BOUND_BY, UNBOUND_YET, Role, State, allowed, peer_of
+from smsgw.smpp.states import BOUND, BOUND_BY, LIVE, UNBOUND_YET, Role, State, allowed, peer_of
 from smsgw.smpp.timers import Alarm, Timers
 from smsgw.smpp.versions import V33, without_tlvs
 
@@ -148,12 +148,9 @@ class Session:
 
     # -- the state
 
-    @property
-    def _live(self) -> bool:
-        return self.state is not State.CLOSED and self.state is not State.UNBOUND
-
     def _enter(self, state: State) -> None:
         self.state = state
+        self._live = state in LIVE  # asked for each frame
         self._may_send = allowed(self.role, state)
         self._may_receive = allowed(peer_of(self.role), state)
 
