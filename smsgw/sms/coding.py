@@ -158,13 +158,7 @@ def _gsm7(request: _Request) -> Coding | Impossible:
         septets = DEFAULT.encode(request.text)
     except UnicodeEncodeError as error:
         return _inexpressible(error, "not in GSM 7-bit")
-    return _coded(
-        request,
-        "gsm7",
-        septets,
-        lambda room: DEFAULT.cut(request.text, septets, room),
-        "every character is in GSM 7-bit",
-    )
+    return _coded(request, "gsm7", septets, DEFAULT.cut, "every character is in GSM 7-bit")
 
 
 def _converted(request: _Request, charset: str) -> Coding | Impossible:
@@ -181,12 +175,11 @@ def _converted(request: _Request, charset: str) -> Coding | Impossible:
 
 
 def _ucs2(request: _Request, why: str) -> Coding | Impossible:
-    text = request.text
     try:
-        octets = text.encode("utf-16-be")
+        octets = request.text.encode("utf-16-be")
     except UnicodeEncodeError as error:
         return _inexpressible(error, "half of a surrogate pair")
-    return _coded(request, "ucs2", octets, lambda room: _cut_ucs2(text, octets, room), why)
+    return _coded(request, "ucs2", octets, _cut_ucs2, why)
 
 
 def _cut_ucs2(text: str, octets: bytes, room: int) -> list[bytes]:
@@ -204,7 +197,11 @@ def _latin1(request: _Request, why: str) -> Coding | Impossible:
         octets = request.text.encode("latin-1")
     except UnicodeEncodeError as error:
         return _inexpressible(error, "not in Latin-1")
-    return _coded(request, "latin1", octets, lambda room: cut_octets(octets, room), why)
+    return _coded(request, "latin1", octets, _cut_latin1, why)
+
+
+def _cut_latin1(_text: str, octets: bytes, room: int) -> list[bytes]:
+    return cut_octets(octets, room)
 
 
 def _inexpressible(error: UnicodeEncodeError, what: str) -> Impossible:
@@ -249,7 +246,7 @@ def _with_tables(request: _Request, tables: Alphabet) -> Coding | None:
         msgspec.structs.replace(request, elements=(*request.elements, *_shift_elements(tables))),
         "gsm7",
         septets,
-        lambda room: tables.cut(request.text, septets, room),
+        tables.cut,
         _naming(tables),
     )
     if isinstance(found, Impossible) or (found.parts > 1 and request.form in ("sar", "payload")):
@@ -275,10 +272,10 @@ def _coded(
     request: _Request,
     encoding: Encoding,
     octets: bytes,
-    cut: Callable[[int], list[bytes]],
+    cut: Callable[[str, bytes, int], list[bytes]],
     why: str,
 ) -> Coding | Impossible:
-    """A text that is already encoded; it is cut, into pieces of so many units, only if it must be."""
+    """A text that is already encoded; `cut` makes pieces of so many units, only if it must be cut."""
     units = len(octets) // 2 if encoding == "ucs2" else len(octets)
     elements = request.elements
     if units <= _room(encoding, None, elements):
@@ -290,7 +287,7 @@ def _coded(
         return Impossible("the user data header leaves no room for text")
     most = min(request.max_parts, MAX_PARTS)
     least = -(-units // room)
-    pieces = tuple(cut(room)) if least <= most else ()
+    pieces = tuple(cut(request.text, octets, room)) if least <= most else ()
     if not pieces:
         return Impossible(f"the text takes at least {least} parts; at most {most} are allowed")
     if len(pieces) > most:
