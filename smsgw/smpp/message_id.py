@@ -12,6 +12,7 @@ learns from the first receipts that only one reading explains, and asks for that
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 CodecName: TypeAlias = Literal["text", "decimal-in-receipt", "hex-in-receipt"]
@@ -70,7 +71,7 @@ class IdCodec:
         return True
 
     def _voted(self, matched: str, receipt_id: str) -> bool:
-        readings = dict(_readings(receipt_id))
+        readings = dict(_readings(index_key(receipt_id)))
         keys = list(readings.values())
         telling = [name for name, key in readings.items() if name == matched and keys.count(key) == 1]
         if not telling:
@@ -89,22 +90,36 @@ def candidates(receipt_id: str, codec: IdCodec) -> tuple[tuple[CodecName, str], 
 
     One reading only where the codec is known; as it is where that reading can't be made.
     """
-    readings = _readings(receipt_id)
-    if codec.name is not None:
-        return tuple(row for row in readings if row[0] == codec.name) or (("text", index_key(receipt_id)),)
-    by_key: dict[str, CodecName] = {}
-    for name, key in readings:
-        by_key.setdefault(key, name)
-    return tuple((name, key) for key, name in by_key.items())
-
-
-def _readings(receipt_id: str) -> list[tuple[CodecName, str]]:
-    """All readings. A key with letters is found only where responses are hexadecimal: it goes first."""
     key = index_key(receipt_id)
+    if codec.name is not None:
+        found = _READ[codec.name](key)
+        return (("text", key),) if found is None else ((codec.name, found),)
+    by_key: dict[str, CodecName] = {}
+    for name, reading in _readings(key):
+        by_key.setdefault(reading, name)
+    return tuple((name, reading) for reading, name in by_key.items())
+
+
+def _from_decimal(key: str) -> str | None:
+    return f"{int(key):x}" if _DECIMAL.fullmatch(key) else None
+
+
+def _from_hexadecimal(key: str) -> str | None:
+    return str(int(key, 16)) if _HEXADECIMAL.fullmatch(key) else None
+
+
+_READ: dict[CodecName, Callable[[str], str | None]] = {
+    "text": str,
+    "decimal-in-receipt": _from_decimal,
+    "hex-in-receipt": _from_hexadecimal,
+}
+
+
+def _readings(key: str) -> list[tuple[CodecName, str]]:
+    """All readings. A key with letters is found only where responses are hexadecimal: it goes first."""
     readings: list[tuple[CodecName, str]] = [("text", key)]
-    if _DECIMAL.fullmatch(key):
-        hexadecimal = f"{int(key):x}"
+    if (hexadecimal := _from_decimal(key)) is not None:
         readings.insert(0 if _LETTERS.search(hexadecimal) else 1, ("decimal-in-receipt", hexadecimal))
-    if _HEXADECIMAL.fullmatch(key):
-        readings.append(("hex-in-receipt", str(int(key, 16))))
+    if (decimal := _from_hexadecimal(key)) is not None:
+        readings.append(("hex-in-receipt", decimal))
     return readings

@@ -188,13 +188,13 @@ def response_to(request: Pdu, **fields: Any) -> Pdu:
     Raises:
         Misuse: the PDU is one that is not answered: outbind, alert_notification, a response.
     """
+    shape = RESPONSE_OF.get(type(request))
+    if shape is not None:
+        return shape(sequence_number=request.sequence_number, **fields)
     if isinstance(request, UnknownPdu) and not request.is_response:
         status = fields.pop("command_status", CommandStatus.ESME_RINVCMDID)
         return GenericNack(sequence_number=request.sequence_number, command_status=status, **fields)
-    shape = RESPONSE_OF.get(type(request))
-    if shape is None:
-        raise Misuse(f"{command_name(request.command_id)} is not answered")
-    return shape(sequence_number=request.sequence_number, **fields)
+    raise Misuse(f"{command_name(request.command_id)} is not answered")
 
 
 def refusal(error: PduError) -> Pdu | None:
