@@ -1,8 +1,8 @@
 """The SMPP channel: an account at a message centre, with one or more binds.
 
 Each bind is a `SmppSession`: it has a `Link` that keeps it up, takes messages while it is bound for
-sending, and hands on the receipts that come. The binds of a channel share its pace, and what has been
-learned of the account's message ids.
+sending, and hands on the receipts and the messages from phones that come. The binds of a channel share
+its pace, and what has been learned of the account's message ids.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from smsgw.smpp.constants import CommandStatus, status_name
 from smsgw.smpp.dialect import IdCodec, candidates, index_key
 from smsgw.smpp.events import Answer, LinkLost, TimedOut
 from smsgw.smpp.fields import EncodeError
+from smsgw.smpp.inbound import read as read_inbound
 from smsgw.smpp.pdu import (
     BindReceiver,
     BindTransceiver,
@@ -409,8 +410,12 @@ class SmppChannel:
         """A message came from the message centre; fires with the response it is due. Never fails."""
         receipt = parse(pdu, self.settings.dialect)
         if receipt is None:
-            return Deferred.fromCoroutine(self._refuse_inbound(pdu))
-        return Deferred.fromCoroutine(self._took_receipt(pdu, receipt)).addErrback(self._not_stored, pdu)
+            return Deferred.fromCoroutine(self._took_inbound(pdu)).addErrback(
+                self._not_stored, pdu, "inbound"
+            )
+        return Deferred.fromCoroutine(self._took_receipt(pdu, receipt)).addErrback(
+            self._not_stored, pdu, "receipt"
+        )
 
     async def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Pdu:
         smsc_id = receipt.id or ""
@@ -427,13 +432,16 @@ class SmppChannel:
             )
         return response_to(pdu)
 
-    def _not_stored(self, failure: Failure, pdu: Pdu) -> Pdu:
+    async def _took_inbound(self, pdu: DeliverSm | DataSm) -> Pdu:
+        message = read_inbound(pdu, self.settings.dialect)
+        await self._upstream.inbound(self, message.source, message.destination, message.fragment)
+        return response_to(pdu)
+
+    def _not_stored(self, failure: Failure, pdu: Pdu, what: str) -> Pdu:
         """Not stored is not taken: the message centre keeps it and sends it again."""
         if not isinstance(failure.value, BrokerError | StorageError):
-            self.log.failure("{channel}: a receipt could not be taken", failure=failure, channel=self.name)
-            self.metrics.errors.labels("receipt").inc()
-        return response_to(pdu, command_status=self.settings.dialect.unavailable_status)
-
-    async def _refuse_inbound(self, pdu: Pdu) -> Pdu:
-        self.metrics.receipts.labels(self.name, "inbound").inc()
+            self.log.failure(
+                "{channel}: {what} could not be taken", failure=failure, channel=self.name, what=what
+            )
+            self.metrics.errors.labels(what).inc()
         return response_to(pdu, command_status=self.settings.dialect.unavailable_status)

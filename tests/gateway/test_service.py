@@ -61,6 +61,8 @@ class Rig:
             rules=[],
             keep=3600,
             park=60,
+            assembly_timeout=600,
+            max_parts=1000,
             stop_timeout=STOP_TIMEOUT,
             clock=self.clock,
             now=lambda: NOW + self.clock.seconds(),
