@@ -1151,6 +1151,61 @@ def test_stop_waits_for_an_unbind_no_longer_than_its_timer() -> None:
     assert fired == [None]
 
 
+def test_stop_answers_what_came_before_it_unbinds_and_takes_no_more() -> None:
+    """What is stored and not answered would come again."""
+    rig = bound()
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    assert rig.stop() == []
+    assert rig.line.asked_to_part == 0
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0x64)]
+    assert len(rig.gateway.inbounds) == 1
+    stored.callback(None)
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0x64), ("DeliverSmResp", 0)]
+    assert rig.line.asked_to_part == 1
+    assert rig.session.link.state.name == "stopped"
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_stop_waits_for_an_answer_no_longer_than_the_unbind_timer() -> None:
+    rig = bound(timers=SmppTimers(unbind=Duration(5)))
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    rig.stop()
+    rig.wait(4.9)
+    assert rig.line.asked_to_part == 0
+    rig.wait(0.1)
+    assert rig.line.asked_to_part == 1
+    rig.wait(5 + LINGER)
+    assert rig.session.link.state.name == "stopped"
+    stored.callback(None)  # too late for this link, and no harm
+
+
+def test_the_centres_unbind_is_answered_when_what_it_sent_is() -> None:
+    rig = bound()
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    rig.line.protocol.unbind()
+    rig.network.flow()
+    assert rig.line.over is None
+    stored.callback(None)
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0)]
+    assert rig.line.over is not None
+
+
+def test_after_the_next_bind_messages_are_taken_again() -> None:
+    rig = bound()
+    rig.line.protocol.unbind()
+    rig.network.flow()
+    rig.wait(10)
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0)]
+
+
 def test_stop_while_it_is_down() -> None:
     rig = Rig()
     rig.endpoint.failure = ConnectError(string="no one there")
