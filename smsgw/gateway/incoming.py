@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from smsgw.broker.base import Broker, Properties
+from smsgw.broker.base import Broker, Properties, Unavailable
 from smsgw.broker.topology import Names
 from smsgw.channel.base import Channel
 from smsgw.errors import StorageError
@@ -125,6 +125,9 @@ class Incoming:
         await self._publish(owed.inbound)
 
     async def _publish(self, message: Inbound) -> None:
+        if self._broker.state.name == "blocked":
+            # a confirm might take hours, and the SMSC would send the message again and again meanwhile
+            raise Unavailable("the broker takes no publishes at the moment")
         properties = Properties(message_id=message.id, timestamp=int(self._now()))
         await self._broker.publish(self._names.inbound, message.key, encode(message), properties)
         result = "complete" if message.complete else "incomplete"

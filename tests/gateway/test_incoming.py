@@ -134,6 +134,21 @@ def test_a_broker_outage_leaves_a_whole_message_with_the_message_centre(desk: De
     assert count(desk.metrics.inbound, "acme", "complete") == 0
 
 
+def test_a_broker_that_takes_no_publishes_is_not_waited_for(desk: Desk) -> None:
+    """The message centre would send the message again while the first copy still waits."""
+    desk.broker.state = BrokerState("blocked", desk.now(), "memory alarm")
+    with pytest.raises(BrokerError):
+        result(desk.receive(WHOLE))
+    result(desk.receive(part(1)))
+    with pytest.raises(BrokerError):
+        result(desk.receive(part(2)))
+    assert desk.told() == ["keep", "keep"]
+    desk.broker.state = BrokerState("up", desk.now())
+    desk.incoming.start()
+    desk.sweep(3)
+    assert desk.texts == ["<1><2>"]
+
+
 def test_what_cannot_be_read_is_handed_on_and_said(desk: Desk, lines: list[str]) -> None:
     result(desk.receive(Fragment(payload=b"\0", charset="ucs2"), source="+46700000789"))
     (message,) = desk.broker.events("smsgw.inbound")
