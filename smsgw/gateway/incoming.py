@@ -61,8 +61,8 @@ class Incoming:
         self._names = names
         self._metrics = metrics
         self._now = now
-        self._timeout = assembly_timeout
-        self._max_parts = max_parts
+        self.assembly_timeout = assembly_timeout
+        self.max_parts = max_parts
         self._full: set[str] = set()
         self._started = clock.seconds()
         self._outbox: Outbox[OwedInbound] = Outbox(
@@ -95,12 +95,12 @@ class Incoming:
         if key is None:
             await self._publish(inbound(arrival, [fragment]))
             return
-        kept = await self._ledger.keep(key, fragment, arrival, limit=self._max_parts)
+        kept = await self._ledger.keep(key, fragment, arrival, limit=self.max_parts)
         self._note(channel, source, kept)
         for owed in kept.owed:
             await self._outbox.pay(owed)
         if kept.what == "full":
-            raise StorageError(f"{channel.name}: {self._max_parts} parts of incomplete messages wait already")
+            raise StorageError(f"{channel.name}: {self.max_parts} parts of incomplete messages wait already")
 
     def _note(self, channel: Channel, source: str, kept: Kept) -> None:
         self._metrics.inbound_parts.labels(channel.name, kept.what).inc()
@@ -115,7 +115,7 @@ class Incoming:
             self.log.warn(
                 "{channel}: {count} parts of incomplete messages wait already; more are not taken for now",
                 channel=channel.name,
-                count=self._max_parts,
+                count=self.max_parts,
             )
         elif kept.what == "placed" and channel.account in self._full:
             self._full.discard(channel.account)
@@ -149,7 +149,7 @@ class Incoming:
         return Deferred.fromCoroutine(self._sweep_once()).addErrback(self._outbox.postponed)
 
     async def _sweep_once(self) -> None:
-        if self._clock.seconds() - self._started >= self._timeout:
+        if self._clock.seconds() - self._started >= self.assembly_timeout:
             await self._give_up()
         if self._broker.state.name == "up":
             await self._outbox.sweep(STEP, lambda: bool(self._loop.running))
@@ -158,12 +158,12 @@ class Incoming:
         more = True
         while more and self._loop.running:
             now = self._now()
-            overdue = await self._ledger.expire_inbound(now - self._timeout, now, STEP)
+            overdue = await self._ledger.expire_inbound(now - self.assembly_timeout, now, STEP)
             more = overdue.more
             if overdue.owed:
                 self.log.warn(
                     "{count} messages from phones lack parts after {timeout:g} s; published incomplete",
                     count=len(overdue.owed),
-                    timeout=self._timeout,
+                    timeout=self.assembly_timeout,
                 )
             await DeferredList([self._outbox.paid(each) for each in overdue.owed])
