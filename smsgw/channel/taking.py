@@ -20,9 +20,13 @@ class Taking:
         self._unanswered: set[Deferred[Any]] = set()
 
     def add(self, answered: Deferred[Any]) -> None:
-        """A request was taken; `answered` fires with its answer written, and never fails."""
+        """A request was taken; `answered` fires when its answer is written."""
         self._unanswered.add(answered)
-        answered.addBoth(lambda _: self._unanswered.discard(answered))
+        answered.addBoth(self._settled, answered)
+
+    def _settled(self, result: Any, answered: Deferred[Any]) -> Any:
+        self._unanswered.discard(answered)
+        return result
 
     def finish(self, patience: float) -> Deferred[None]:
         """Take no more; fires when all is answered, or after so many seconds."""
