@@ -112,7 +112,7 @@ def test_a_thousand_long_messages_and_a_kill_in_mid_run(
 def test_the_broker_goes_and_comes_back(
     tmp_path: Path, start: Start, producer: Producer, rabbitmq: Any
 ) -> None:
-    smsc = start(Smsc, tmp_path, "--behaviour", str(behaviour(tmp_path, rate=100, limit=600)))
+    smsc = start(Smsc, tmp_path, "--behaviour", str(behaviour(tmp_path, rate=100, limit=1200)))
     gateway = start(Gateway, tmp_path, two_sessions(smsc.port, producer))
     gateway.wait_up(2)
     producer.wait_declared()
@@ -126,11 +126,11 @@ def test_the_broker_goes_and_comes_back(
         "the message centre is asked to keep what completes a message",
     )
     rabbitmq.start()
-    until(lambda: reader.read() == 600, 90, "every text")
+    until(lambda: reader.read() == 1200, 90, "every text")
     assert gateway.end() == 0
     assert gateway.troubles == []
     reader.read()
-    reader.check(600)
+    reader.check(1200)
     nothing_is_left(tmp_path / "state" / "ledger.db")
     report = smsc.report()
     assert (report["inbound_lost"], report["inbound_refused"], report["pending"]) == (0, 0, 0)
