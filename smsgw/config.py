@@ -65,6 +65,19 @@ class Receipts(msgspec.Struct, frozen=True, kw_only=True):
     park: Duration = Duration(60)
 
 
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """`[inbound]`: long messages from phones, of which parts are missing.
+
+    `assembly_timeout` after its last part came such a message is published as it is. SMSCs try again
+    after some minutes at most, so that ten are enough for a part that was refused or lost once; and whoever
+    waits for a message that will never be whole should not wait for hours. `max_parts` bounds the parts
+    that are kept for an account.
+    """
+
+    assembly_timeout: Duration = Duration(600)
+    max_parts: Positive = 100_000
+
+
 class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[queues.NAME]`. More than `max_length` messages are refused: the producer sees it in its confirm."""
 
@@ -162,6 +175,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     broker: Broker = Broker()
     ledger: LedgerSettings = LedgerSettings()
     receipts: Receipts = Receipts()
+    inbound: Inbound = Inbound()
     queues: dict[str, QueueSettings] = {}
     channels: dict[str, ChannelSettings] = {}
     routes: tuple[Route, ...] = ()
@@ -205,6 +219,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "broker": Broker,
     "ledger": LedgerSettings,
     "receipts": Receipts,
+    "inbound": Inbound,
     "manhole": Manhole,
     "log": Log,
 }

@@ -1,9 +1,9 @@
 """The nouns: what producers publish, and what smsgw tells them.
 
 `Message` is the body of a publish to the submit exchange, `Submission` is one message with
-everything that its AMQP properties add and how far it got, `Event` is what producers hear. All are
-pure data with a JSON form that the public contract fixes; `decode` is strict about every known field
-and ignores unknown ones.
+everything that its AMQP properties add and how far it got, `Event` is what producers hear, `Inbound` a
+message from a phone. All are pure data with a JSON form that the public contract fixes; `decode` is
+strict about every known field and ignores unknown ones.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ META_DEPTH = 32
 """Levels of lists and objects in `meta`, far below what would exhaust a stack on its way back."""
 
 EncodingName: TypeAlias = Literal["auto", "gsm7", "ucs2", "latin1", "binary"]
+InboundEncoding: TypeAlias = Literal["gsm7", "ucs2", "latin1", "binary"]
 ReceiptMode: TypeAlias = Literal["none", "final", "all"]
 EventKind: TypeAlias = Literal[
     "accepted",
@@ -127,6 +128,55 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.event}.{self.channel}"
 
 
+class Ports(msgspec.Struct, frozen=True):
+    """Application ports of a user data header (3GPP TS 23.040, clauses 9.2.3.24.3 and .4)."""
+
+    destination: int
+    source: int
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
+    """A message from a phone (contract, section 5).
+
+    `parts` is how many the message has; where it is not `complete`, `missing` are those that never came.
+    `data` stands for a `text` that is none, or could not be read for the reason in `error`: its octets
+    as they came, septets one per octet. `udh` is the first part's header, in hex, without what only
+    tells parts apart.
+    """
+
+    v: int = msgspec.field(default=VERSION)
+    id: str
+    at: str
+    channel: str
+    from_: str
+    to: str
+    text: str | None = None
+    data: bytes | None = None
+    encoding: InboundEncoding
+    parts: int
+    complete: bool
+    missing: tuple[int, ...] = ()
+    smsc_time: str | None = None
+    udh: str | None = None
+    ports: Ports | None = None
+    error: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Inbound {self.id} {self.channel} {self.encoding} parts={self.parts} error={self.error!r}>"
+
+    @property
+    def key(self) -> str:
+        """The topic key, `<channel>.<destination digits>`.
+
+        What is no letter or digit would be read as part of a pattern and becomes `_`; a destination that
+        is empty counts as `unknown`.
+        """
+        return f"{self.channel}.{_TOPIC_UNSAFE.sub('_', self.to.lstrip('+')) or 'unknown'}"
+
+
+_TOPIC_UNSAFE = re.compile(r"[^0-9A-Za-z_-]")
+
+
 def timestamp(at: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC with milliseconds, `2026-11-23T20:15:00.125Z`."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -154,9 +204,10 @@ def event_id(
 _encoder = msgspec.json.Encoder()
 _message_decoder = msgspec.json.Decoder(Message)
 _event_decoder = msgspec.json.Decoder(Event)
+_inbound_decoder = msgspec.json.Decoder(Inbound)
 
 
-def encode(thing: Message | Event) -> bytes:
+def encode(thing: Message | Event | Inbound) -> bytes:
     """The JSON form, UTF-8. `v` is always written."""
     if thing.v != VERSION:
         return _encoder.encode(thing)
@@ -171,6 +222,18 @@ def decode_event(body: bytes) -> Event:
     """
     try:
         return _event_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _undecodable(error) from None
+
+
+def decode_inbound(body: bytes) -> Inbound:
+    """An inbound message from its JSON form.
+
+    Raises:
+        Undecodable: the body is not one.
+    """
+    try:
+        return _inbound_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _undecodable(error) from None
 

@@ -16,6 +16,8 @@ COUNTERS = {
     "outcomes": ("Attempts to deliver a message, by what became of them.", ("channel", "outcome")),
     "events": ("Events published and confirmed.", ("kind",)),
     "receipts": ("Receipts from message centres, by what became of them.", ("channel", "result")),
+    "inbound": ("Messages from phones, published and confirmed.", ("channel", "result")),
+    "inbound_parts": ("Parts of long inbound messages, by what became of them.", ("channel", "result")),
     "redelivered": ("Deliveries that the ledger knew as accepted already: not sent again.", ("channel",)),
     "dead": ("Messages dead-lettered.", ("reason",)),
     "throttled": ("Answers that asked us to slow down.", ("channel",)),
@@ -67,6 +69,8 @@ class Metrics:
     outcomes: Counter
     events: Counter
     receipts: Counter
+    inbound: Counter
+    inbound_parts: Counter
     redelivered: Counter
     dead: Counter
     throttled: Counter

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import fields
 
 from smsgw import config, message
 from smsgw.sms import udh
@@ -106,9 +107,13 @@ def test_configurations_to_start_from_are_valid_as_they_are(file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [*blocks("json")])
-def test_messages_and_events_in_the_documentation_are_valid(text: str) -> None:
-    if "event_id" in json.loads(text):
+def test_messages_events_and_inbound_messages_in_the_documentation_are_valid(text: str) -> None:
+    found = json.loads(text)
+    if "event_id" in found:
         assert message.decode_event(text.encode()).event_id
+    elif "complete" in found:
+        assert set(found) <= {field.encode_name for field in fields(message.Inbound)}
+        assert message.decode_inbound(text.encode()).id
     else:
         assert message.decode(text.encode(), now=0.0).message.to
 

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from smsgw.folding import Report
 from smsgw.message import Submission
 from smsgw.outcome import Outcome
+from smsgw.sms.join import Fragment
 
 LinkName: TypeAlias = Literal["stopped", "dialing", "binding", "up", "waiting", "closing"]
 
@@ -124,4 +125,11 @@ class Upstream(Protocol):
         """A part whose attempt ended `Unknown` was taken after all.
 
         `outcome` is `Accepted`, or what says how far the message got with it. Never fails.
+        """
+
+    def inbound(self, channel: Channel, source: str, destination: str, fragment: Fragment) -> Deferred[None]:
+        """A short message came from a phone: a message, or a part of one.
+
+        Fires when it may be answered: it is durable, and if it makes a message whole, that is confirmed.
+        Fails as `receipt` does, and means the same.
         """

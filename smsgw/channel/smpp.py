@@ -1,8 +1,8 @@
 """The SMPP channel: an account at a message centre, with one or more binds.
 
 Each bind is a `SmppSession`: it has a `Link` that keeps it up, takes messages while it is bound for
-sending, and hands on the receipts that come. The binds of a channel share its pace, and what has been
-learned of the account's message ids.
+sending, and hands on the receipts and the messages from phones that come. The binds of a channel share
+its pace, and what has been learned of the account's message ids.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from smsgw.broker.base import BrokerError
 from smsgw.channel.base import Upstream
 from smsgw.channel.cut import Cut, Cutter
 from smsgw.channel.late import Interrupted, Unanswered
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
+from smsgw.channel.receiving import Receiving
 from smsgw.channel.status import OK, status_of
+from smsgw.channel.taking import Taking
 from smsgw.config import SmppSettings, account_of, queue_of
-from smsgw.errors import PeerError, StorageError
-from smsgw.folding import Report
+from smsgw.errors import PeerError
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Broken, Expired, Later, Outcome, Part, Refused, Unknown, Unsent
 from smsgw.smpp.constants import CommandStatus, status_name
-from smsgw.smpp.dialect import IdCodec, candidates, index_key
+from smsgw.smpp.dialect import index_key
 from smsgw.smpp.events import Answer, Answered, LinkLost, TimedOut
 from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import (
@@ -42,10 +41,8 @@ from smsgw.smpp.pdu import (
     Pdu,
     SubmitSm,
     SubmitSmResp,
-    response_to,
 )
 from smsgw.smpp.protocol import LinkClosed, SmppFactory, SmppProtocol
-from smsgw.smpp.receipt import Receipt, parse
 from smsgw.sms import split
 
 BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], ...]] = {
@@ -85,6 +82,7 @@ class SmppSession:
         self._leaving = False
         self._unanswered = Unanswered()
         self._unwanted: str | None = None
+        self._taking = Taking(channel.clock)
 
     def __repr__(self) -> str:
         used = f", {self.in_flight}/{self.width} unanswered" if self.sends else ""
@@ -124,12 +122,13 @@ class SmppSession:
 
     async def _bound(self, protocol: SmppProtocol, lost: Deferred[str]) -> str:
         self._protocol = protocol
-        self._leaving = False
+        self._leaving = self._taking.over = False
         self._unwanted = None
         self.channel.came_up(self)
         try:
             return await lost
         except CancelledError:
+            await self._finish()
             await protocol.unbind()
             raise
         finally:
@@ -228,8 +227,10 @@ class SmppSession:
     def received(self, pdu: Pdu) -> None:
         protocol = self._protocol
         if protocol is not None and isinstance(pdu, DeliverSm | DataSm):
+            receiving = self.channel.receiving
+            taken = receiving.refuse(pdu) if self._taking.over else receiving.took(pdu)
             # on this link or not at all: on the next one its number would answer another request
-            self.channel.took(pdu).addCallback(protocol.respond)
+            self._taking.add(taken.addCallback(protocol.respond))
         else:
             self.log.info("{session}: {pdu} is of no use here", session=self.name, pdu=type(pdu).__name__)
 
@@ -247,9 +248,12 @@ class SmppSession:
     def unbinding(self) -> None:
         """The message centre said goodbye: settle what is in flight, then answer."""
         protocol = self._protocol
-        settled = self.channel.retire(self)
+        settled = DeferredList([self.channel.retire(self), self._finish()])
         if protocol is not None:
             settled.addBoth(lambda _: protocol.finish_unbind())
+
+    def _finish(self) -> Deferred[None]:
+        return self._taking.finish(self.channel.settings.timers.unbind)
 
     def lost(self, reason: str) -> None:
         self._unanswered.clear()
@@ -288,8 +292,8 @@ class SmppChannel:
         self.last_error: str | None = None
         self._endpoint = endpoint
         self._upstream = upstream
-        self._clock = clock
-        self._ids = IdCodec(settings.dialect.message_id)
+        self.clock = clock
+        self.receiving = Receiving(self, settings.dialect, upstream, metrics)
         self._up: set[SmppSession] = set()
         self.sessions = [
             SmppSession(self, f"{name}#{number}{suffix}", bind)
@@ -330,7 +334,7 @@ class SmppChannel:
     def link(self, name: str, serve: Serve) -> Link:
         backoff = Backoff(dial=self.settings.reconnect, refused=self.settings.rebind)
         return Link(
-            name, serve, self._clock, backoff=backoff, now=self.now, errors=self.metrics.errors.labels("link")
+            name, serve, self.clock, backoff=backoff, now=self.now, errors=self.metrics.errors.labels("link")
         )
 
     def connect(self, session: SmppSession) -> Deferred[Any]:
@@ -341,7 +345,7 @@ class SmppChannel:
             settings.timers.seconds,
             settings.width,
             lambda _: session,
-            self._clock,
+            self.clock,
             interface_version=VERSIONS[settings.interface_version],
             errors=self.metrics.errors.labels("smpp"),
         )
@@ -406,41 +410,6 @@ class SmppChannel:
     def _took(self, sent: float) -> None:
         if self.pace.took(sent):
             self.log.info("{channel}: no longer throttled", channel=self.name)
-
-    # -- incoming ---------------------------------------------------------------------------------
-
-    def took(self, pdu: DeliverSm | DataSm) -> Deferred[Pdu]:
-        """A message came from the message centre; fires with the response it is due. Never fails."""
-        receipt = parse(pdu, self.settings.dialect)
-        if receipt is None:
-            return Deferred.fromCoroutine(self._refuse_inbound(pdu))
-        return Deferred.fromCoroutine(self._took_receipt(pdu, receipt)).addErrback(self._not_stored, pdu)
-
-    async def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Pdu:
-        smsc_id = receipt.id or ""
-        report = Report(state=receipt.state, smsc_id=smsc_id, stat=receipt.stat, err=receipt.err)
-        recipient = pdu.source_addr.lstrip("+")
-        codec = await self._upstream.receipt(
-            self, candidates(smsc_id, self._ids) if smsc_id else (), recipient, report
-        )
-        if self._ids.learn(codec, smsc_id):
-            self.log.info(
-                "{channel}: message ids in receipts are read as {reading}",
-                channel=self.name,
-                reading=self._ids.name or "unknown again",
-            )
-        return response_to(pdu)
-
-    def _not_stored(self, failure: Failure, pdu: Pdu) -> Pdu:
-        """Not stored is not taken: the message centre keeps it and sends it again."""
-        if not isinstance(failure.value, BrokerError | StorageError):
-            self.log.failure("{channel}: a receipt could not be taken", failure=failure, channel=self.name)
-            self.metrics.errors.labels("receipt").inc()
-        return response_to(pdu, command_status=self.settings.dialect.unavailable_status)
-
-    async def _refuse_inbound(self, pdu: Pdu) -> Pdu:
-        self.metrics.receipts.labels(self.name, "inbound").inc()
-        return response_to(pdu, command_status=self.settings.dialect.unavailable_status)
 
 
 def _unanswered(answer: TimedOut | LinkLost) -> Broken:

@@ -80,6 +80,8 @@ def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
         rules=rules_of(configuration),
         keep=configuration.ledger.keep,
         park=configuration.receipts.park,
+        assembly_timeout=configuration.inbound.assembly_timeout,
+        max_parts=configuration.inbound.max_parts,
         stop_timeout=configuration.stop_timeout,
         dedupe=configuration.ledger.dedupe,
         route_delay=configuration.retry_steps[0],

@@ -53,6 +53,7 @@ def live(old: Configuration, new: Configuration) -> Configuration:
         stop_timeout=new.stop_timeout,
         ledger=msgspec.structs.replace(old.ledger, keep=new.ledger.keep),
         receipts=msgspec.structs.replace(old.receipts, park=new.receipts.park),
+        inbound=new.inbound,
         queues={name: _queue(old if name in known else new, name) for name in new.queue_names},
         channels=new.channels,
         routes=new.routes,

@@ -92,6 +92,8 @@ class Reload:
         self.log.info("reloading: {changes}", changes=str(changes))
         gateway.router.rules = tuple(rules_of(after))
         gateway.receipts.keep, gateway.receipts.park = after.ledger.keep, after.receipts.park
+        gateway.incoming.assembly_timeout = after.inbound.assembly_timeout
+        gateway.incoming.max_parts = after.inbound.max_parts
         gateway.stop_timeout = after.stop_timeout
         touched = {*changes.added, *changes.changed}
         await gateway.change(

@@ -24,6 +24,7 @@ from smsgw.folding import Report
 from smsgw.gateway.carrying import Carrying
 from smsgw.gateway.durable import Durable
 from smsgw.gateway.events import Events
+from smsgw.gateway.incoming import Incoming
 from smsgw.gateway.outgoing import Outgoing
 from smsgw.gateway.overview import Overview
 from smsgw.gateway.receipts import Receipts
@@ -32,6 +33,7 @@ from smsgw.ledger.base import Ledger
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Outcome
+from smsgw.sms.join import Fragment
 
 
 class Gateway(Service):
@@ -48,6 +50,8 @@ class Gateway(Service):
         rules: Sequence[Rule],
         keep: float,
         park: float,
+        assembly_timeout: float,
+        max_parts: int,
         stop_timeout: float,
         dedupe: Dedupe = "redelivered",
         route_delay: float = RETRY_STEPS[0],
@@ -70,6 +74,16 @@ class Gateway(Service):
         self.durable = Durable(broker, events, names=names, metrics=self.metrics, clock=clock, now=now)
         self.receipts = Receipts(
             broker, ledger, events, metrics=self.metrics, clock=clock, now=now, keep=keep, park=park
+        )
+        self.incoming = Incoming(
+            broker,
+            ledger,
+            names=names,
+            metrics=self.metrics,
+            clock=clock,
+            now=now,
+            assembly_timeout=assembly_timeout,
+            max_parts=max_parts,
         )
         self.outgoing = Outgoing(
             broker,
@@ -101,6 +115,7 @@ class Gateway(Service):
         self.ledger.start()
         self.broker.start()
         self.receipts.start()
+        self.incoming.start()
         self.overview.start()
         self.router.start()
         for channel in self.channels.values():
@@ -142,6 +157,7 @@ class Gateway(Service):
         await self._drain(self.channels.values(), self.router.stop())
         await self._bounded([self._dismissals.idle()])
         self.receipts.stop()
+        self.incoming.stop()
         self.overview.stop()
         await self.broker.stop()
         await self.ledger.stop()
@@ -190,3 +206,6 @@ class Gateway(Service):
 
     def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
         return self.outgoing.taken_late(channel, submission, outcome)
+
+    def inbound(self, channel: Channel, source: str, destination: str, fragment: Fragment) -> Deferred[None]:
+        return self.incoming.inbound(channel, source, destination, fragment)

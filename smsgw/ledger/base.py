@@ -1,9 +1,10 @@
 """What the durable memory is.
 
-It answers three questions: was this message id accepted already, whose receipt is this, and which
-events are owed. Every event that no unacknowledged delivery protects is *owed*: it is written in the
-same transaction as the fact it tells, and cleared once the broker has confirmed it. So a crash
-between the two repeats an event (with the same `event_id`) and never loses one.
+It answers these questions: was this message id accepted already, whose receipt is this, which parts of
+a long inbound message are there, and what is owed. Every event that no unacknowledged delivery protects
+is *owed*: it is written in the same transaction as the fact it tells, and cleared once the broker has
+confirmed it. So is an inbound message that was joined from its parts. A crash between the two repeats
+what is owed (with the same id) and never loses it.
 
 All methods are durable when their Deferred fires and fail with `StorageError` when they are not;
 what failed can be called again.
@@ -12,13 +13,15 @@ what failed can be called again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 from twisted.internet.defer import Deferred
 
 from smsgw.folding import Record, Report
-from smsgw.message import Event
+from smsgw.message import Event, Inbound
+from smsgw.sms import join
+from smsgw.sms.inbound import Arrival
 
 
 class Owed(msgspec.Struct, frozen=True):
@@ -58,6 +61,35 @@ class Key(msgspec.Struct, frozen=True):
     part: int
     key: str
     smsc_id: str
+
+
+class OwedInbound(msgspec.Struct, frozen=True):
+    """An inbound message that must still be published; `number` is what `clear_inbound` takes."""
+
+    number: int
+    inbound: Inbound
+
+
+Keeping: TypeAlias = Literal["placed", "completing", "duplicate", "conflict", "full"]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What became of a part, and the messages that are owed for it.
+
+    As `smsgw.sms.join.Placement`, but a `duplicate` may also be of a message that was closed before, and
+    after a `conflict` the older message is owed, incomplete, and the part has begun a new one. `full`: it
+    was not kept.
+    """
+
+    what: Keeping
+    owed: tuple[OwedInbound, ...] = ()
+
+
+class Overdue(msgspec.Struct, frozen=True):
+    """Messages that were given up incomplete and are now owed; whether there is more to do at once."""
+
+    owed: tuple[OwedInbound, ...] = ()
+    more: bool = False
 
 
 class Ledger(Protocol):
@@ -106,4 +138,23 @@ class Ledger(Protocol):
 
         A message that still waits for its receipt becomes an `unknown` event owed; a parked receipt
         older than `park` seconds becomes an `orphan` event owed.
+        """
+
+    def keep(self, key: join.Key, fragment: join.Fragment, arrival: Arrival, *, limit: int) -> Deferred[Kept]:
+        """A part of a long inbound message came, with what its message will be if it is the first.
+
+        With the part that completes it the message is owed. At most `limit` parts of incomplete
+        messages are kept for each `key.channel`.
+        """
+
+    def owed_inbound(self, before: float, limit: int) -> Deferred[Sequence[OwedInbound]]:
+        """The oldest messages still owed, of those that are since `before`: a younger one is being paid."""
+
+    def clear_inbound(self, numbers: Sequence[int]) -> Deferred[None]:
+        """These messages are published and confirmed."""
+
+    def expire_inbound(self, before: float, now: float, limit: int) -> Deferred[Overdue]:
+        """Give up messages whose last part came before `before`, in steps of at most `limit`.
+
+        Those that were closed before are forgotten: their parts are not known as repeats any more.
         """

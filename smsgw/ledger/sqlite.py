@@ -2,8 +2,9 @@
 
 Four tables: `message` (accepted messages, one row each), `part` (which SMSC id belongs to which part
 of which message), `parked` (receipts that came before their id was known, one row for each reading of
-the id) and `owed` (events to publish). Writes are committed in groups on a worker thread
-(`smsgw.sqlite.Database`), so one fsync serves all that happened meanwhile.
+the id) and `owed` (events to publish). Those of inbound messages are in `smsgw.ledger.fragments`. Writes
+are committed in groups on a worker thread (`smsgw.sqlite.Database`), so one fsync serves all that happened
+meanwhile.
 
 Ids are not unique for ever: a message id may be sent twice, and a message centre's ids come round.
 So rows are found by index, newest first, never by a unique key.
@@ -19,8 +20,11 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from smsgw.folding import Record, Report, folded, orphan, receipted, unreceipted
-from smsgw.ledger.base import Claim, Expiry, Key, Owed, Recalled
+from smsgw.ledger import fragments
+from smsgw.ledger.base import Claim, Expiry, Kept, Key, Overdue, Owed, OwedInbound, Recalled
 from smsgw.message import Event
+from smsgw.sms import join
+from smsgw.sms.inbound import Arrival
 from smsgw.sqlite import Database
 
 SCHEMA = (
@@ -67,6 +71,7 @@ SCHEMA = (
     );
     CREATE INDEX owed_message ON owed (message);
     """,
+    fragments.TABLES,
 )
 
 _packer = msgspec.msgpack.Encoder()
@@ -121,6 +126,18 @@ class SqliteLedger:
 
     def expire(self, now: float, *, keep: float, park: float, limit: int) -> Deferred[Expiry]:
         return self._database.run(lambda db: _expire(db, now, keep, park, limit))
+
+    def keep(self, key: join.Key, fragment: join.Fragment, arrival: Arrival, *, limit: int) -> Deferred[Kept]:
+        return self._database.run(lambda db: fragments.keep(db, key, fragment, arrival, limit))
+
+    def owed_inbound(self, before: float, limit: int) -> Deferred[Sequence[OwedInbound]]:
+        return self._database.run(lambda db: fragments.owed(db, before, limit), write=False)
+
+    def clear_inbound(self, numbers: Sequence[int]) -> Deferred[None]:
+        return self._database.run(lambda db: fragments.clear(db, numbers))
+
+    def expire_inbound(self, before: float, now: float, limit: int) -> Deferred[Overdue]:
+        return self._database.run(lambda db: fragments.expire(db, before, now, limit))
 
 
 def _remember(

@@ -21,6 +21,7 @@ from smsgw.smpp.fields import MAX_OCTETS, EncodeError
 from smsgw.smpp.message_id import CodecName, IdCodec, MessageIdSetting, candidates, index_key
 from smsgw.smpp.operations import SubmitSm
 from smsgw.smpp.tlv import Tlvs
+from smsgw.sms.coding import Charset
 
 __all__ = [
     "Address",
@@ -31,9 +32,11 @@ __all__ = [
     "Encoding",
     "IdCodec",
     "MessageIdSetting",
+    "Reading",
     "StatusClass",
     "address",
     "candidates",
+    "charset",
     "index_key",
     "submit_sm",
 ]
@@ -170,7 +173,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `status` overrides error classes, keyed by code (`"0x0045"`); `receipt_states` overrides what a
     receipt's `stat` word means. `receipts`: `marked` takes for a receipt only what esm_class or a TLV
-    marks as one, `pattern` also what reads like one.
+    marks as one, `pattern` also what reads like one. `inbound_alphabets` overrides what a data_coding
+    means in messages from phones, keyed by octet (`"0x01"`).
     """
 
     message_id: MessageIdSetting = "auto"
@@ -187,13 +191,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     receipts: Literal["pattern", "marked"] = "pattern"
     receipt_part: Literal["all", "first", "last"] = "all"
     receipt_states: dict[str, ReceiptState] = {}
+    inbound_alphabets: dict[str, Charset] = {}
 
     def __post_init__(self) -> None:
         states = {word.upper(): state for word, state in self.receipt_states.items()}
+        alphabets = {_octet_key(octet): each for octet, each in self.inbound_alphabets.items()}
         msgspec.structs.force_setattr(
             self, "status", {_key(code): each for code, each in self.status.items()}
         )
         msgspec.structs.force_setattr(self, "receipt_states", states)
+        msgspec.structs.force_setattr(self, "inbound_alphabets", alphabets)
 
     def classify(self, status: int) -> StatusClass:
         """What a command_status means for the message and the link.
@@ -206,13 +213,104 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def _key(code: str) -> str:
     """The one spelling of an override's key. Raises ValueError."""
-    try:
-        number = int(code, 0)
-    except ValueError:
-        number = -1
+    number = _number(code)
     if not 0 < number <= 0xFFFFFFFF:
         raise ValueError(f'expected a command_status such as "0x0045", found "{code}"')
     return f"0x{number:04x}"
+
+
+def _octet_key(octet: str) -> str:
+    number = _number(octet)
+    if not 0 <= number <= 0xFF:
+        raise ValueError(f'expected a data_coding such as "0x01", found "{octet}"')
+    return f"0x{number:02x}"
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return -1
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What a data_coding means. With a `problem` the octets can only be handed on: `binary`."""
+
+    charset: Charset
+    problem: str | None = None
+
+
+_SMPP_CHARSETS: dict[int, Charset] = {
+    0x01: "ascii",
+    0x02: "binary",
+    0x03: "latin1",
+    0x04: "binary",
+    0x08: "ucs2",
+}
+"""Values that SMPP gives a meaning of its own (3.4, 5.2.19), but for the default alphabet."""
+
+_UNREAD = {
+    0x05: "JIS",
+    0x06: "ISO 8859-5",
+    0x07: "ISO 8859-8",
+    0x09: "pictograms",
+    0x0A: "ISO 2022-JP",
+    0x0D: "extended Kanji JIS",
+    0x0E: "KS C 5601",
+}
+"""Character sets that SMPP knows and smsgw does not read."""
+
+_GSM: Charset = "gsm7"
+_ALPHABETS: tuple[Charset | None, ...] = (_GSM, "binary", "ucs2", None)
+"""By bits 3 and 2 of the general groups (3GPP TS 23.038, clause 4); the last is reserved."""
+
+
+def charset(data_coding: int, dialect: Dialect) -> Reading:
+    """What a data_coding of an inbound message means: the reverse of what `submit_sm` writes.
+
+    First what the dialect says, then what it would write itself, then SMPP's own values, then the
+    coding groups of 3GPP TS 23.038. GSM 7-bit is, in every group, what `default_alphabet` says:
+    that is the form in which this SMSC hands text over.
+    """
+    told = dialect.inbound_alphabets.get(f"0x{data_coding:02x}")
+    if told is not None:
+        return Reading(told)
+    found = _written(data_coding, dialect) or _SMPP_CHARSETS.get(data_coding) or _grouped(data_coding)
+    if found is None:
+        problem = "is compressed" if _compressed(data_coding) else "has no known meaning"
+        problem = f"({_UNREAD[data_coding]}) is not read" if data_coding in _UNREAD else problem
+        return Reading("binary", f"data_coding 0x{data_coding:02x} {problem}")
+    return Reading(dialect.default_alphabet if found == _GSM else found)
+
+
+def _written(data_coding: int, dialect: Dialect) -> Charset | None:
+    """The encoding that goes out under this data_coding, if one does."""
+    if data_coding == 0:
+        return _GSM
+    encodings: tuple[Encoding, ...] = ("gsm7", "ucs2", "latin1", "binary")
+    for table in (dialect.data_coding, dialect.flash):
+        for encoding in encodings:
+            if getattr(table, encoding) == data_coding:
+                return encoding
+    return None
+
+
+def _grouped(data_coding: int) -> Charset | None:
+    """By the coding groups; None where they say nothing that can be read."""
+    group = data_coding >> 4
+    if group < 0x8:  # general, and marked for automatic deletion
+        return None if group == 0 or _compressed(data_coding) else _ALPHABETS[data_coding >> 2 & 3]
+    if group in (0xC, 0xD):  # message waiting
+        return _GSM
+    if group == 0xE:
+        return "ucs2"
+    if group == 0xF:  # message class
+        return "binary" if data_coding & 4 else _GSM
+    return None
+
+
+def _compressed(data_coding: int) -> bool:
+    return data_coding < 0x80 and bool(data_coding & 0x20)
 
 
 class Address(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ from smsgw.smpp.pdu import (
 )
 from smsgw.smpp.protocol import LINGER, SmppFactory, SmppProtocol
 from smsgw.smpp.states import BOUND_BY
+from smsgw.sms.join import Fragment
 from smsgw.strict import Duration, Secret
 
 NOW = 1_700_000_000.0
@@ -65,6 +66,9 @@ RECEIPT = DeliverSm(
     destination_addr="ACME",
     short_message=b"id:A1 sub:001 dlvrd:001 submit date:2611232015 done date:2611232016 "
     b"stat:DELIVRD err:000 text:hi",
+)
+INBOUND = DeliverSm(
+    source_addr="46700000001", source_addr_ton=1, destination_addr="12345", short_message=b"hello"
 )
 
 
@@ -230,6 +234,8 @@ class Gateway:
         self.receipts: list[tuple[tuple[tuple[str, str], ...], str, Report]] = []
         self.word: Callable[[], Deferred[str | None]] = lambda: succeed("text")
         self.late: list[tuple[str, Outcome]] = []
+        self.inbounds: list[tuple[str, str, Fragment]] = []
+        self.taken: Callable[[], Deferred[None]] = lambda: succeed(None)
 
     def opened(self, session: Any) -> None:
         self.open.append(session.name)
@@ -249,6 +255,10 @@ class Gateway:
     def taken_late(self, channel: Any, submission: Submission, outcome: Outcome) -> Deferred[None]:
         self.late.append((submission.id, outcome))
         return succeed(None)
+
+    def inbound(self, channel: Any, source: str, destination: str, fragment: Fragment) -> Deferred[None]:
+        self.inbounds.append((source, destination, fragment))
+        return self.taken()
 
 
 class Rig:
@@ -1045,12 +1055,68 @@ def test_readings_of_ids_are_learned() -> None:
     assert readings == [3, 3, 3, 1]
 
 
-def test_a_message_from_a_phone_is_left_with_the_centre_for_now() -> None:
+# -- messages from phones
+
+
+def test_a_message_from_a_phone_is_answered_only_when_it_is_stored() -> None:
     rig = bound()
-    assert rig.receive(DeliverSm(source_addr="46700000001", short_message=b"hello")) == [
-        ("DeliverSmResp", 0x64)
-    ]
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    assert rig.receive(INBOUND) == []
+    stored.callback(None)
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0)]
     assert rig.gateway.receipts == []
+
+
+def test_what_a_message_from_a_phone_says() -> None:
+    rig = bound()
+    rig.receive(INBOUND)
+    ((source, destination, fragment),) = rig.gateway.inbounds
+    assert (source, destination) == ("+46700000001", "12345")
+    assert fragment == Fragment(payload=b"hello", charset="gsm7")
+
+
+def test_a_part_is_handed_on_as_a_part_read_with_the_dialect() -> None:
+    rig = bound(dialect=Dialect(inbound_alphabets={"0x01": "latin1"}))
+    rig.receive(DeliverSm(esm_class=0x40, data_coding=1, short_message=b"\5\0\3\7\2\1\xe5"))
+    ((_, _, fragment),) = rig.gateway.inbounds
+    assert (fragment.kind, fragment.reference, fragment.total, fragment.number) == ("udh", 7, 2, 1)
+    assert (fragment.charset, fragment.payload) == ("latin1", b"\xe5")
+
+
+def test_a_message_from_a_phone_in_a_data_sm() -> None:
+    rig = bound()
+    pdu = DataSm(source_addr="46700000001", tlvs=((int(Tag.MESSAGE_PAYLOAD), b"x" * 300),))
+    assert rig.receive(pdu) == [("DataSmResp", 0)]
+    assert rig.gateway.inbounds[0][2].payload == b"x" * 300
+
+
+def test_what_reads_like_a_receipt_is_a_message_where_the_dialect_wants_marks() -> None:
+    rig = bound(dialect=Dialect(receipts="marked"))
+    rig.receive(DeliverSm(short_message=b"id:1 stat:DELIVRD err:000"))
+    assert (rig.gateway.receipts, len(rig.gateway.inbounds)) == ([], 1)
+
+
+@pytest.mark.parametrize("error", [Unavailable("gone"), StorageError("disk full")])
+def test_a_message_that_is_not_stored_stays_with_the_centre(error: Exception) -> None:
+    rig = bound(dialect=Dialect(unavailable_status=0x08))
+    rig.gateway.taken = lambda: fail(error)
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0x08)]
+    assert rig.count("errors", "inbound") == 0
+
+
+def test_a_fault_of_ours_takes_no_message_either() -> None:
+    rig = bound()
+    rig.gateway.taken = lambda: fail(ZeroDivisionError("ours"))
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0x64)]
+    assert rig.count("errors", "inbound") == 1
+
+
+def test_the_receiver_of_a_pair_takes_messages_from_phones() -> None:
+    rig = bound(bind="pair")
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0)]
+    assert len(rig.gateway.inbounds) == 1
 
 
 def test_what_cannot_be_read_is_counted() -> None:
@@ -1083,6 +1149,61 @@ def test_stop_waits_for_an_unbind_no_longer_than_its_timer() -> None:
         end.clear()
     rig.network.flow()
     assert fired == [None]
+
+
+def test_stop_answers_what_came_before_it_unbinds_and_takes_no_more() -> None:
+    """What is stored and not answered would come again."""
+    rig = bound()
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    assert rig.stop() == []
+    assert rig.line.asked_to_part == 0
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0x64)]
+    assert len(rig.gateway.inbounds) == 1
+    stored.callback(None)
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0x64), ("DeliverSmResp", 0)]
+    assert rig.line.asked_to_part == 1
+    assert rig.session.link.state.name == "stopped"
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_stop_waits_for_an_answer_no_longer_than_the_unbind_timer() -> None:
+    rig = bound(timers=SmppTimers(unbind=Duration(5)))
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    rig.stop()
+    rig.wait(4.9)
+    assert rig.line.asked_to_part == 0
+    rig.wait(0.1)
+    assert rig.line.asked_to_part == 1
+    rig.wait(5 + LINGER)
+    assert rig.session.link.state.name == "stopped"
+    stored.callback(None)  # too late for this link, and no harm
+
+
+def test_the_centres_unbind_is_answered_when_what_it_sent_is() -> None:
+    rig = bound()
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    rig.line.protocol.unbind()
+    rig.network.flow()
+    assert rig.line.over is None
+    stored.callback(None)
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0)]
+    assert rig.line.over is not None
+
+
+def test_after_the_next_bind_messages_are_taken_again() -> None:
+    rig = bound()
+    rig.line.protocol.unbind()
+    rig.network.flow()
+    rig.wait(10)
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0)]
 
 
 def test_stop_while_it_is_down() -> None:

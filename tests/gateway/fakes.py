@@ -16,11 +16,13 @@ from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway.durable import Durable
 from smsgw.gateway.events import Events
-from smsgw.ledger.base import Claim, Expiry, Key, Owed
+from smsgw.ledger.base import Claim, Expiry, Kept, Key, Overdue, Owed, OwedInbound
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Outcome
+from smsgw.sms import join
+from smsgw.sms.inbound import Arrival
 from smsgw.sqlite import Database
 
 T = TypeVar("T")
@@ -247,6 +249,18 @@ class TroubledLedger:
         return self._do(
             "expire", lambda: self._real.expire(now, keep=keep, park=park, limit=limit), quiet=True
         )
+
+    def keep(self, key: join.Key, fragment: join.Fragment, arrival: Arrival, *, limit: int) -> Deferred[Kept]:
+        return self._do("keep", lambda: self._real.keep(key, fragment, arrival, limit=limit))
+
+    def owed_inbound(self, before: float, limit: int) -> Deferred[Sequence[OwedInbound]]:
+        return self._do("owed inbound", lambda: self._real.owed_inbound(before, limit), quiet=True)
+
+    def clear_inbound(self, numbers: Sequence[int]) -> Deferred[None]:
+        return self._do("clear inbound", lambda: self._real.clear_inbound(numbers))
+
+    def expire_inbound(self, before: float, now: float, limit: int) -> Deferred[Overdue]:
+        return self._do("expire inbound", lambda: self._real.expire_inbound(before, now, limit), quiet=True)
 
     def proceed(self) -> None:
         """Do all that is held, and hold no more."""

@@ -50,6 +50,7 @@ def configuration(text: str) -> Configuration:
         (A, "stop_timeout = 5\n" + A, Changes(settings=("stop_timeout",))),
         (A, A + '[ledger]\nkeep = "1d"', Changes(settings=("ledger.keep",))),
         (A, A + '[receipts]\npark = "1s"', Changes(settings=("receipts.park",))),
+        (A, A + "[inbound]\nmax_parts = 5", Changes(settings=("inbound.max_parts",))),
         (A, A + "[queues.q]\nmax_length = 9", Changes(queues=("q",))),
         (A, A + B + "[queues.b]\nmax_length = 9", Changes(added=("b",), queues=("b",))),
         (A + "[queues.q]\nmax_length = 9", A, Changes()),

@@ -57,6 +57,8 @@ class Rig:
             rules=[],
             keep=3600,
             park=60,
+            assembly_timeout=600,
+            max_parts=1000,
             stop_timeout=STOP_TIMEOUT,
             clock=self.reactor,
             now=lambda: NOW + self.reactor.seconds(),
@@ -195,12 +197,14 @@ def test_settings_that_change_at_once(rig: Rig) -> None:
     rig.start(A)
     rig.reload_as(
         'stop_timeout = 5\n[ledger]\nkeep = "9d"\n[receipts]\npark = "7s"\n'
+        '[inbound]\nassembly_timeout = "3s"\nmax_parts = 9\n'
         + A
         + '[[routes]]\nto = ["46"]\nqueue = ["a"]\nspill = 3'
     )
     (rule,) = rig.gateway.router.rules
     assert (rule.to, rule.queues, rule.spill) == (("46",), ("a",), 3)
     assert rig.gateway.stop_timeout == 5
+    assert (rig.gateway.incoming.assembly_timeout, rig.gateway.incoming.max_parts) == (3, 9)
     assert rig.told() == []
     asked: list[dict[str, float]] = []
     expire = rig.gateway.ledger.expire
