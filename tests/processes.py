@@ -19,7 +19,7 @@ from typing import Any
 import pika
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> None:
