@@ -1,0 +1,110 @@
+"""Faults at the one moment where they would hurt most, which no seed can be trusted to find."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.bed import SESSIONS, WIDTH, Bed
+from processes import until
+
+pytestmark = pytest.mark.integration
+
+MESSAGES = 400
+IN_FLIGHT = WIDTH * SESSIONS
+
+
+@pytest.fixture
+def bed(tmp_path: Path, rabbitmq: Any) -> Iterator[Bed]:
+    made = Bed(tmp_path, rabbitmq, keep=3600)
+    yield made
+    made.close()
+
+
+def taken(bed: Bed) -> int:
+    bed.tally.read()
+    return len(bed.tally.taken)
+
+
+def remembered(bed: Bed) -> int:
+    """How many messages the ledger knows, read past the gateway."""
+    with closing(sqlite3.connect(bed.folder / "ledger" / "ledger.db")) as ledger:
+        (count,) = ledger.execute("SELECT count(*) FROM message").fetchone()
+        return int(count)
+
+
+def under_way(bed: Bed) -> None:
+    bed.gateway.wait_up(SESSIONS)
+    bed.publish(0, MESSAGES)
+    until(lambda: taken(bed) > 100, 30, "the run is under way")
+
+
+def until_still(bed: Bed, count: Callable[[Bed], int]) -> int:
+    """Until a count has not changed for a second; what it is."""
+    before, since = -1, time.monotonic()
+    while time.monotonic() - since < 1:
+        now = count(bed)
+        if now != before:
+            before, since = now, time.monotonic()
+        time.sleep(0.05)
+    return before
+
+
+def all_ended(bed: Bed) -> bool:
+    bed.tally.read()
+    return len(bed.tally.finals) == MESSAGES
+
+
+@pytest.mark.parametrize("ledger_survives", [True, False])
+def test_killed_between_the_answer_and_the_acknowledgement(bed: Bed, ledger_survives: bool) -> None:
+    """The SMSC has answered, the ledger knows, and no event is confirmed: all come again, none is sent.
+
+    Without its ledger the gateway sends exactly those again: so it is the ledger that stops it, and
+    this test sees a second sending where there is one.
+    """
+    under_way(bed)
+    bed.broker_link.behave("hold")
+    answered = until_still(bed, taken)
+    until(lambda: remembered(bed) == answered, 10, "all answers are in the ledger")
+    bed.tally.read()
+    untold = answered - len(bed.tally.told)
+    assert untold == IN_FLIGHT, "the width is used up by messages that can't be told"
+    bed.kill(bed.gateway)
+    bed.broker_link.cut()
+    bed.broker_link.behave("pass")
+    if not ledger_survives:
+        for file in (bed.folder / "ledger").iterdir():
+            file.unlink()
+    bed.start_gateway()
+    until(lambda: all_ended(bed) or not ledger_survives, 30, "a final event for each message")
+    until(lambda: taken(bed) == MESSAGES, 30, "all are taken")
+    assert until_still(bed, lambda bed: taken(bed) and bed.tally.repeats) == (
+        0 if ledger_survives else untold
+    )
+    bed.end_gateway()
+    assert bed.statuses == [0]
+    assert bed.gateway.troubles == []
+
+
+def test_while_the_ledgers_disk_is_full_nothing_is_acknowledged_that_is_not_remembered(bed: Bed) -> None:
+    if bed.ledger_disk.missing:
+        pytest.skip(bed.ledger_disk.missing)
+    under_way(bed)
+    bed.ledger_disk.fill()
+    until(lambda: "messages keep their place until it works" in bed.gateway.output, 20, "the log says so")
+    assert until_still(bed, taken) < MESSAGES, "consumption stops"
+    known = remembered(bed)
+    assert taken(bed) - known <= IN_FLIGHT
+    assert MESSAGES - bed.depth() <= known, "what has left the queue is in the ledger"
+    bed.ledger_disk.clear()
+    until(lambda: all_ended(bed), 30, "it goes on by itself, to a final event for each message")
+    assert bed.tally.repeats == 0
+    assert "ledger: works again" in bed.gateway.output
+    bed.end_gateway()
+    assert bed.statuses == [0]
+    assert bed.gateway.troubles == []
