@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,7 +22,7 @@ from smsgw.broker.base import Broker, Consumer, Delivery
 from smsgw.channel.base import Session
 from smsgw.errors import Undecodable
 from smsgw.folding import Record
-from smsgw.gateway.carrying import Carrying
+from smsgw.gateway.carrying import Carrying, UnderWay
 from smsgw.gateway.durable import PAUSE, Durable, TakenBack, next_attempt, submission_of
 from smsgw.gateway.events import about
 from smsgw.ledger.base import Ledger, Owed
@@ -32,12 +32,18 @@ from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Un
 
 
 class Feed(Carrying):
-    """The consumer that feeds one session, and how much of what it gave is being carried."""
+    """The consumer that feeds one session, and how much of what it gave is being carried.
+
+    When the broker's connection is lost it takes everything back and hands it out again, while the
+    session still waits for answers. So more than the width may be out for a while; what is over it
+    waits for a place.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self.consumer: Consumer | None = None
+        self.places = DeferredSemaphore(session.width)
 
     def __repr__(self) -> str:
         return f"<feed {self.session.name}: {self.carrying}/{self.session.width}>"
@@ -66,6 +72,7 @@ class Outgoing:
         self._metrics = metrics
         self._clock = clock
         self._pay = pay
+        self._under_way = UnderWay()
 
     # -- sessions come and go -------------------------------------------------------------------
 
@@ -91,9 +98,13 @@ class Outgoing:
     def _take(self, feed: Feed, delivery: Delivery) -> None:
         """A delivery arrived. Whatever goes wrong in a way that nobody expected ends here."""
         feed.began()
-        carried = Deferred.fromCoroutine(self.carry(delivery, feed.session))
+        carried = Deferred.fromCoroutine(self._in_place(feed, delivery))
         carried.addErrback(self._failed, delivery)
         carried.addBoth(lambda _: feed.ended())
+
+    async def _in_place(self, feed: Feed, delivery: Delivery) -> None:
+        async with feed.places:
+            await self.carry(delivery, feed.session)
 
     def _failed(self, failure: Failure, delivery: Delivery) -> None:
         if isinstance(failure.value, TakenBack):
@@ -115,6 +126,15 @@ class Outgoing:
             submission = submission_of(delivery, self._durable.now())
         except Undecodable as error:
             return await self._durable.bury(delivery, channel, error)
+        if delivery.redelivered:
+            await self._under_way.gone(submission.id)  # its answer is still to come, and to be remembered
+        if delivery.stale:
+            raise TakenBack("taken back before its turn came")
+        with self._under_way.carrying(submission.id):
+            return await self._carry(delivery, session, submission)
+
+    async def _carry(self, delivery: Delivery, session: Session, submission: Submission) -> None:
+        channel = session.channel.name
         known = await self._known(delivery, submission)
         if known is not None:
             self._metrics.redelivered.labels(channel).inc()
@@ -204,6 +224,8 @@ class Outgoing:
         It is told before it is published: what fails in between is then repeated, and not doubled.
         `end` is what to say where there is no other attempt; by default that depends on why.
         """
+        if delivery.stale:
+            raise TakenBack("taken back meanwhile: whoever gets it next makes the next attempt")
         channel, now = session.channel, self._durable.now()
         if submission.attempt > len(channel.retry):
             await self._durable.dead_letter(delivery, error, "attempts")

@@ -336,6 +336,69 @@ def test_a_message_without_an_id_cannot_be_known(line: Line) -> None:
     assert "recall" not in line.told()
 
 
+# -- what the broker takes back and hands out again, while the session still waits for the answer
+
+
+def taken_back(line: Line) -> None:
+    """The connection to the broker was lost: nothing that is out counts any more."""
+    for delivery in line.consumer.out:
+        delivery.stale = True
+    line.consumer.out.clear()
+
+
+def test_what_comes_again_while_it_is_under_way_waits_for_the_answer(line: Line) -> None:
+    answer: Deferred[Outcome] = Deferred()
+    line.session.answer = lambda _: answer
+    line.take()
+    taken_back(line)
+    again = line.take(redelivered=True)
+    assert line.told() == ["send"]
+    answer.callback(OK)
+    assert line.told() == [*ACCEPTED[:-1], "recall", *ACCEPTED[1:]]
+    assert again.settled == "ack"
+    assert line.outgoing.feeds[line.session].carrying == 0
+
+
+def test_what_comes_again_and_again_is_sent_once_more_where_nothing_was_accepted(line: Line) -> None:
+    answers: list[Deferred[Outcome]] = []
+    line.session.answer = lambda _: answers.append(Deferred()) or answers[-1]  # type: ignore[func-returns-value]
+    for redelivered in (False, True, True):
+        line.take(redelivered=redelivered)
+        taken_back(line)
+    again = line.take(redelivered=True)
+    answers[0].callback(Unsent("the link was lost"))
+    assert line.told() == ["send", "recall", "send"]
+    answers[1].callback(OK)
+    assert line.told() == ACCEPTED
+    assert again.settled == "ack"
+    assert line.outgoing.feeds[line.session].carrying == 0
+
+
+def test_no_more_than_the_width_is_with_the_session_even_so(line: Line) -> None:
+    answers: list[Deferred[Outcome]] = []
+    line.session.answer = lambda _: answers.append(Deferred()) or answers[-1]  # type: ignore[func-returns-value]
+    for number in range(10):
+        line.take(message_id=f"a{number}")
+    taken_back(line)
+    late = line.take(message_id="b0")
+    assert len(line.session.sent) == 10
+    answers[0].callback(OK)
+    assert [sent.id for sent in line.session.sent][10:] == ["b0"]
+    answers[10].callback(OK)
+    assert late.settled == "ack"
+
+
+def test_another_attempt_is_left_to_whoever_gets_it(line: Line) -> None:
+    """Published to a delay queue as well as handed out again it would be sent twice."""
+    answer: Deferred[Outcome] = Deferred()
+    line.session.answer = lambda _: answer
+    line.take()
+    taken_back(line)
+    answer.callback(Later("busy"))
+    assert line.told() == ["send"]
+    assert count(line.metrics.errors, "outgoing") == 0
+
+
 # -- what can't be decoded
 
 
