@@ -30,7 +30,7 @@ WIDTH = 20
 SESSIONS = 2
 HEARTBEAT = 2
 BEHAVIOUR = """
-response_delay = 0.02
+response_delay = {response_delay}
 receipt_delay = 0.05
 receipt_retry_delay = 0.5
 enquire_link = 1.0
@@ -68,9 +68,18 @@ class Bed:
     """Everything for one run, under `folder`. `rabbit` is a node that runs, None for the spool.
 
     `keep` is for how many seconds the ledger waits for a receipt; `linked` of ten messages ask for one.
+    `response_delay` is how long the SMSC takes to answer.
     """
 
-    def __init__(self, folder: Path, rabbit: RabbitNode | None, *, keep: float, linked: int = 10) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rabbit: RabbitNode | None,
+        *,
+        keep: float,
+        linked: int = 10,
+        response_delay: float = 0.02,
+    ) -> None:
         self.folder = folder
         self.rabbit = rabbit
         self.ledger_disk = Disk(folder / "ledger")
@@ -80,7 +89,7 @@ class Bed:
         self._keep = keep
         self._prefix = f"f{secrets.token_hex(4)}"
         self._behaviour = folder / "smsc.toml"
-        self._behaviour.write_text(BEHAVIOUR)
+        self._behaviour.write_text(BEHAVIOUR.format(response_delay=response_delay))
         self._smsc_port = free_port()
         self.smsc_link = Proxy(self._smsc_port)
         self.broker_link = Proxy(rabbit.port if rabbit else free_port())

@@ -84,6 +84,7 @@ SMSC = (
     ),
     Fault("SMSC link cut", "smsc link", (0, 0), lambda bed: bed.smsc_link.cut(), repeats=True),
     Fault("SMSC link half-open", "smsc link", (4, 6), smsc_link("swallow"), smsc_link("pass"), repeats=True),
+    Fault("SMSC link mute", "smsc link", (4, 6), smsc_link("mute"), smsc_link("pass"), repeats=True),
     Fault("SMSC link slow", "smsc link", (2, 4), smsc_link("delay"), smsc_link("pass")),
     Fault("SMSC link trickles", "smsc link", (2, 4), smsc_link("trickle"), smsc_link("pass")),
 )  # fmt: skip
@@ -103,6 +104,7 @@ RABBITMQ = (
     Fault("queue deleted", "broker", (0, 0), Bed.delete_queue, when_drained=True),
     Fault("broker link cut", "broker link", (0, 0), lambda bed: bed.broker_link.cut()),
     Fault("broker link half-open", "broker link", (5, 7), broker_link("swallow"), broker_link("pass")),
+    Fault("broker link mute", "broker link", (5, 7), broker_link("mute"), broker_link("pass")),
     Fault("broker link slow", "broker link", (2, 4), broker_link("delay"), broker_link("pass")),
     Fault("broker link trickles", "broker link", (2, 4), broker_link("trickle"), broker_link("pass")),
 )  # fmt: skip

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
-Way = Literal["pass", "delay", "hold", "swallow", "trickle"]
+Way = Literal["pass", "delay", "hold", "swallow", "mute", "trickle"]
+"""`mute` swallows only what the target says: it hears everything, and nobody hears it."""
 
 DELAY = 0.3
 """Seconds that `delay` keeps what one read brought; a round trip then takes up to four times as long."""
@@ -109,15 +110,21 @@ class Proxy:
         pair = Pair((writer, there_writer))
         self._pairs.add(pair)
         pair.pumps = [
-            asyncio.create_task(self._pump(pair, reader, there_writer)),
-            asyncio.create_task(self._pump(pair, there_reader, writer)),
+            asyncio.create_task(self._pump(pair, reader, there_writer, {"swallow"})),
+            asyncio.create_task(self._pump(pair, there_reader, writer, {"swallow", "mute"})),
         ]
 
-    async def _pump(self, pair: Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, pair: Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, deaf: Set[Way]
+    ) -> None:
+        """One direction. In the ways `deaf` nothing gets through in it."""
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
-                await self._carry(pair, data, writer)
-        while self._way in {"hold", "swallow"}:  # the end of a connection does not get through either
+                if self._way in deaf:
+                    pair.lossy = True
+                else:
+                    await self._carry(data, writer)
+        while self._way in deaf | {"hold"}:  # the end of a connection does not get through either
             await self._changed.wait()
         with contextlib.suppress(OSError):
             await writer.drain()
@@ -128,12 +135,9 @@ class Proxy:
         writer.close()
         self._loop.call_later(1.0, self._drop, pair)
 
-    async def _carry(self, pair: Pair, data: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         while self._way == "hold":
             await self._changed.wait()
-        if self._way == "swallow":
-            pair.lossy = True
-            return
         if self._way == "delay":
             await asyncio.sleep(DELAY)
         while data and self._way == "trickle":

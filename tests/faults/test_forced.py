@@ -108,3 +108,19 @@ def test_while_the_ledgers_disk_is_full_nothing_is_acknowledged_that_is_not_reme
     bed.end_gateway()
     assert bed.statuses == [0]
     assert bed.gateway.troubles == []
+
+
+def test_messages_that_come_again_while_they_are_under_way_are_not_sent_again(
+    tmp_path: Path, rabbitmq: Any
+) -> None:
+    """The broker's connection is back before the SMSC has answered."""
+    with closing(Bed(tmp_path, rabbitmq, keep=3600, response_delay=0.5)) as bed:
+        bed.gateway.wait_up(SESSIONS)
+        bed.publish(0, MESSAGES)
+        until(lambda: taken(bed) > 60, 30, "the run is under way")
+        bed.broker_link.cut()
+        until(lambda: all_ended(bed), 60, "a final event for each message")
+        assert bed.tally.repeats == 0
+        bed.end_gateway()
+        assert bed.statuses == [0]
+        assert bed.gateway.troubles == []
