@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.bed import SESSIONS, WIDTH, Bed
+from faults.bed import HEARTBEAT, SESSIONS, WIDTH, Bed
 from processes import until
 
 pytestmark = pytest.mark.integration
@@ -124,3 +124,39 @@ def test_messages_that_come_again_while_they_are_under_way_are_not_sent_again(
         bed.end_gateway()
         assert bed.statuses == [0]
         assert bed.gateway.troubles == []
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+def test_a_wall_clock_that_is_set_changes_nothing(tmp_path: Path, rabbitmq: Any, ahead: float) -> None:
+    with closing(Bed(tmp_path, rabbitmq, keep=86_400, response_delay=0.2)) as bed:
+        if bed.clock.missing:
+            pytest.skip(bed.clock.missing)
+        under_way(bed)
+        bed.clock.set(ahead)
+        before = taken(bed)
+        until(lambda: taken(bed) > before + 150, 15, "messages flow on")
+        until(lambda: all_ended(bed), 30, "a final event for each message")
+        time.sleep(3 * HEARTBEAT)  # long enough for RabbitMQ and the SMSC to miss a sign of life
+        assert bed.tally.repeats == 0
+        assert " is down" not in bed.gateway.output, "no session was lost"
+        assert "lost amqp" not in bed.gateway.output, "nor the broker"
+        bed.end_gateway()
+        assert bed.statuses == [0]
+        assert bed.gateway.troubles == []
+
+
+def test_a_wall_clock_that_is_set_back_holds_up_no_reconnection(tmp_path: Path, rabbitmq: Any) -> None:
+    """What waits for its next try waits for as long as it meant to."""
+    with closing(Bed(tmp_path, rabbitmq, keep=86_400)) as bed:
+        if bed.clock.missing:
+            pytest.skip(bed.clock.missing)
+        under_way(bed)
+        rabbitmq.kill()
+        bed.kill(bed.smsc)
+        time.sleep(2)
+        bed.clock.set(-3600.0)
+        time.sleep(2)
+        rabbitmq.start()
+        bed.start_smsc()
+        until(lambda: bed.gateway.output.count(" is up") == 2 * SESSIONS, 15, "the sessions are back")
+        until(lambda: bed.gateway.output.count("connected to amqp") == 2, 15, "RabbitMQ as well")
