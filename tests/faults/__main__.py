@@ -41,10 +41,10 @@ def main() -> int:
             place.mkdir()
             results.append(run(schedule, place, rabbit))
             print(results[-1], *results[-1].problems, sep="\n    ", flush=True)
+            if options.write:
+                write(options.write, results)
     finally:
         rabbit.close()
-    if options.write:
-        write(options.write, results)
     failed = any(result.problems for result in results)
     if failed or options.keep:
         print(f"logs and counts: {folder}")

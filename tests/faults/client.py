@@ -3,10 +3,11 @@
     python client.py CONFIG FOLDER LINKED
 
 A line `FIRST COUNT` on the standard input asks for that many messages, numbered from `FIRST`. Of ten in
-a row the first `LINKED` ask for a receipt. Message number 7 has the id `m-7` and the text `message 7`.
+a row the first `LINKED` ask for a receipt. Message number 7 has the id `m-7` and the text `message 7/0`.
 
 `FOLDER/publishes` gets a line for each publish: `confirmed 7`, or `doubted 7` for one that failed and so
-may or may not be stored; it is published again, under the same id, until it is confirmed.
+may or may not be stored. That is published again until it is confirmed, under the same id, but with the
+texts `message 7/1` and so on: so the SMSC can tell what the producer repeats from what smsgw repeats.
 `FOLDER/events` gets every event, before it is acknowledged.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,23 +66,25 @@ class BackEnd:
         self._free.run(lambda: Deferred.fromCoroutine(self._publish(number)))
 
     async def _publish(self, number: int) -> None:
-        message = {
-            "to": f"+4670{number:07}",
-            "text": f"message {number}",
-            "receipt": "final" if number % 10 < self._linked else "none",
-        }
         properties = Properties(message_id=f"m-{number}")
-        while True:
+        for copy in count():
+            body = self._message(number, copy)
             try:
-                await self._broker.publish(
-                    self._submit, "acme", json.dumps(message).encode(), properties, mandatory=True
-                )
+                await self._broker.publish(self._submit, "acme", body, properties, mandatory=True)
             except BrokerError:
                 self._publishes.write(f"doubted {number}\n")
                 await deferLater(self._reactor, AGAIN)
             else:
                 self._publishes.write(f"confirmed {number}\n")
                 return
+
+    def _message(self, number: int, copy: int) -> bytes:
+        message = {
+            "to": f"+4670{number:07}",
+            "text": f"message {number}/{copy}",
+            "receipt": "final" if number % 10 < self._linked else "none",
+        }
+        return json.dumps(message).encode()
 
     def heard(self, delivery: Delivery) -> None:
         self._events.write(delivery.body + b"\n")
@@ -94,6 +98,7 @@ async def main(reactor: Any) -> None:
     broker = broker_of(configuration, reactor)
     backend = BackEnd(reactor, broker, names.submit, Path(sys.argv[2]), int(sys.argv[3]))
     broker.start()
+    await broker.ready()
     broker.consume(names.events, AT_ONCE, backend.heard)
     StandardIO(Orders(backend))  # type: ignore[no-untyped-call]
     await Deferred()

@@ -177,7 +177,13 @@ class Run:
 def run(schedule: Schedule, folder: Path, rabbit: RabbitNode) -> Result:
     """Run a schedule in an empty folder, where its logs and counts stay."""
     broker = rabbit if schedule.broker == "rabbitmq" else None
-    bed = Bed(folder, broker, keep=schedule.keep, linked=schedule.linked)
+    bed = Bed(
+        folder,
+        broker,
+        keep=schedule.keep,
+        linked=schedule.linked,
+        response_delay=schedule.response_delay,
+    )
     try:
         return Run(schedule, bed)()
     finally:

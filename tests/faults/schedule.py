@@ -20,6 +20,9 @@ SHORT_KEEP = 20.0
 stay unacknowledged: a message that the ledger forgets before its queue does would be sent again."""
 
 LONG_KEEP = 3 * 86_400.0
+RESPONSE_DELAYS = (0.01, 0.05, 0.2)
+"""Seconds to the SMSC's answer, from quicker than anything else to slower than a reconnection."""
+
 TOGETHER = 0.3
 """The chance that a fault begins with the one before it."""
 
@@ -39,19 +42,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """`linked` of ten messages ask for a receipt."""
+    """`linked` of ten messages ask for a receipt; the SMSC answers after `response_delay` seconds."""
 
     seed: int
     broker: Literal["rabbitmq", "spool"]
     messages: int
     keep: float
     linked: int
+    response_delay: float
     steps: tuple[Step, ...]
 
     def __str__(self) -> str:
         head = (
             f"seed {self.seed}, {self.broker}, {self.messages} messages, {self.linked} of 10 with a receipt, "
-            f"which the ledger waits {self.keep:g} s for"
+            f"which the ledger waits {self.keep:g} s for, answers after {self.response_delay:g} s"
         )
         return "\n".join([head, *(f"  {step}" for step in self.steps)])
 
@@ -69,6 +73,7 @@ def draw(seed: int, messages: int) -> Schedule:
         messages,
         keep=SHORT_KEEP if forgetful else LONG_KEEP,
         linked=5 if forgetful else 10,
+        response_delay=random.choice(RESPONSE_DELAYS),
         steps=tuple(_steps(random, chosen)),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OURS = "message "
-"""With what the texts begin; the number follows."""
+"""With what the texts begin; `number/copy` follows."""
 
 
 class Growing:
@@ -37,10 +37,12 @@ class Tally:
 
     def __init__(self, journal: Path, publishes: Path, events: Path) -> None:
         self.confirmed: set[int] = set()
-        self.doubted: Counter[int] = Counter()
-        """How often a publish failed, and may have been stored all the same."""
-        self.taken: Counter[int] = Counter()
-        """How often the SMSC took the message."""
+        self.doubted: set[int] = set()
+        """A publish failed, and may have been stored all the same: there may be two of this message."""
+        self.taken: set[int] = set()
+        """The SMSC took it."""
+        self.texts: Counter[str] = Counter()
+        """How often the SMSC took each text; each publish has its own."""
         self.told: set[int] = set()
         """An event says that it was accepted, or its end."""
         self.finals: dict[int, dict[str, str]] = {}
@@ -65,20 +67,22 @@ class Tally:
 
     @property
     def twofold(self) -> list[int]:
-        """Messages that ended in more than one way."""
-        return sorted(number for number, events in self.finals.items() if len(events) > 1)
+        """Messages that ended in more than one way. Where there may be two, each has an end of its own."""
+        return sorted(
+            number for number, events in self.finals.items() if len(events) > 1 and number not in self.doubted
+        )
 
     @property
     def never_taken(self) -> list[int]:
         """Messages that the SMSC has not seen, although no event says that they could not be sent."""
         excused = {"rejected", "expired", "no answer"}
         sent = {number for number, events in self.finals.items() if not excused & set(events.values())}
-        return sorted(sent - self.taken.keys())
+        return sorted(sent - self.taken)
 
     @property
     def repeats(self) -> int:
-        """How often a message was taken that had been taken, beyond what its producer published again."""
-        return sum(max(0, times - 1 - self.doubted[number]) for number, times in self.taken.items())
+        """How often a text was taken that had been taken before."""
+        return self.texts.total() - len(self.texts)
 
     @property
     def ends(self) -> Counter[str]:
@@ -89,13 +93,14 @@ class Tally:
         if word == "confirmed":
             self.confirmed.add(number)
         else:
-            self.doubted[number] += 1
+            self.doubted.add(number)
 
     def _noted(self, line: str) -> None:
         # The first half of a line may be all that a killed SMSC wrote; the next one's follows it.
         entry = json.loads(line[line.rindex('{"at":') :])
         if entry["event"] == "accepted" and entry["text"].startswith(OURS):
-            self.taken[int(entry["text"].removeprefix(OURS))] += 1
+            self.texts[entry["text"]] += 1
+            self.taken.add(int(entry["text"].removeprefix(OURS).partition("/")[0]))
 
     def _heard(self, event: dict[str, str]) -> None:
         if not event["id"].startswith("m-"):
