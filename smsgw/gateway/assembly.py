@@ -53,7 +53,8 @@ def broker_of(configuration: Configuration, reactor: Any) -> Broker:
     wanted = topology_of(configuration)
     if url.startswith("spool:"):
         return Spool(_path(url), wanted, reactor, wall=time.time)
-    return AmqpBroker(url, wanted, reactor, ca_file=configuration.broker.ca)
+    settings = configuration.broker
+    return AmqpBroker(url, wanted, reactor, ca_file=settings.ca, heartbeat=settings.heartbeat)
 
 
 def ledger_of(configuration: Configuration, reactor: Any) -> SqliteLedger:
