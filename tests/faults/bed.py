@@ -16,6 +16,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from faults.disk import Disk
@@ -82,8 +83,6 @@ class Bed:
     ) -> None:
         self.folder = folder
         self.rabbit = rabbit
-        self.ledger_disk = Disk(folder / "ledger")
-        self.spool_disk = Disk(folder / "spool")
         self.clock = WallClock(folder)
         self.statuses: list[int] = []
         self._keep = keep
@@ -91,12 +90,23 @@ class Bed:
         self._behaviour = folder / "smsc.toml"
         self._behaviour.write_text(BEHAVIOUR.format(response_delay=response_delay))
         self._smsc_port = free_port()
-        self.smsc_link = Proxy(self._smsc_port)
-        self.broker_link = Proxy(rabbit.port if rabbit else free_port())
         self.tally = Tally(folder / "smsc.jsonl", folder / "publishes", folder / "events")
+        with ExitStack() as opened:
+            self._open(opened, linked)
+            self._opened = opened.pop_all()
+
+    def _open(self, opened: ExitStack, linked: int) -> None:
+        self.ledger_disk = opened.enter_context(closing(Disk(self.folder / "ledger")))
+        self.spool_disk = opened.enter_context(closing(Disk(self.folder / "spool")))
+        self.smsc_link = opened.enter_context(closing(Proxy(self._smsc_port)))
+        rabbit_port = self.rabbit.port if self.rabbit else free_port()
+        self.broker_link = opened.enter_context(closing(Proxy(rabbit_port)))
         self.start_smsc()
+        opened.callback(lambda: self.smsc.close())  # noqa: PLW0108  whichever it is by then
         self.start_gateway()
+        opened.callback(lambda: self.gateway.close())  # noqa: PLW0108
         self._client = self._start_client(linked)
+        opened.callback(self._end_client)
 
     # -- starting
 
@@ -160,14 +170,11 @@ class Bed:
         self.rabbit.ctl("delete_queue", f"{self._prefix}.submit.acme")
 
     def close(self) -> None:
-        for process in (self.gateway, self.smsc):
-            process.close()
+        self._opened.close()
+
+    def _end_client(self) -> None:
         self._client.kill()
         self._client.wait()
-        for link in (self.smsc_link, self.broker_link):
-            link.close()
-        for disk in (self.ledger_disk, self.spool_disk):
-            disk.close()
 
     # -- looking
 

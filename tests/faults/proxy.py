@@ -26,6 +26,9 @@ SLICE = 24
 """Octets that `trickle` lets through at a time: no PDU and no frame arrives whole."""
 
 SLICE_PAUSE = 0.001
+LAST_WORDS = 1.0
+"""Seconds from the end of one direction to the end of the other, which may have something left to say."""
+
 CHUNK = 65_536
 
 
@@ -127,13 +130,8 @@ class Proxy:
         while self._way in deaf | {"hold"}:  # the end of a connection does not get through either
             await self._changed.wait()
         with contextlib.suppress(OSError):
-            await writer.drain()
-        self._drop_soon(pair, writer)
-
-    def _drop_soon(self, pair: Pair, writer: asyncio.StreamWriter) -> None:
-        """One side has ended: the other gets what is still buffered, and the end."""
-        writer.close()
-        self._loop.call_later(1.0, self._drop, pair)
+            writer.write_eof()
+        self._loop.call_later(LAST_WORDS, self._drop, pair)
 
     async def _carry(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         while self._way == "hold":

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import SubprocessError
 
 from faults.bed import SESSIONS, WIDTH, Bed
 from faults.schedule import Schedule, Step
@@ -68,6 +69,16 @@ class Run:
 
     def __call__(self) -> Result:
         began = time.monotonic()
+        try:
+            self._live()
+        except (AssertionError, OSError, RuntimeError, SubprocessError) as error:
+            self._result.problems.append(f"the run came to an end: {error}")
+        self._bed.tally.read()
+        self._judge()
+        self._result.seconds = time.monotonic() - began
+        return self._result
+
+    def _live(self) -> None:
         while not self._over():
             self._look()
             self._publish()
@@ -75,10 +86,6 @@ class Run:
             self._begin_faults()
             time.sleep(TICK)
         self._bed.end_gateway()
-        self._bed.tally.read()
-        self._judge()
-        self._result.seconds = time.monotonic() - began
-        return self._result
 
     # -- under way
 
