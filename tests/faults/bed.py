@@ -34,6 +34,7 @@ BEHAVIOUR = """
 response_delay = {response_delay}
 receipt_delay = 0.05
 receipt_retry_delay = 0.5
+statuses = {{ "0x00000008" = {refused} }}
 enquire_link = 1.0
 response_timeout = 2.0
 """
@@ -69,7 +70,7 @@ class Bed:
     """Everything for one run, under `folder`. `rabbit` is a node that runs, None for the spool.
 
     `keep` is for how many seconds the ledger waits for a receipt; `linked` of ten messages ask for one.
-    `response_delay` is how long the SMSC takes to answer.
+    `response_delay` is how long the SMSC takes to answer, `refused` the share that it refuses for now.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Bed:
         keep: float,
         linked: int = 10,
         response_delay: float = 0.02,
+        refused: float = 0.0,
     ) -> None:
         self.folder = folder
         self.rabbit = rabbit
@@ -88,7 +90,7 @@ class Bed:
         self._keep = keep
         self._prefix = f"f{secrets.token_hex(4)}"
         self._behaviour = folder / "smsc.toml"
-        self._behaviour.write_text(BEHAVIOUR.format(response_delay=response_delay))
+        self._behaviour.write_text(BEHAVIOUR.format(response_delay=response_delay, refused=refused))
         self._smsc_port = free_port()
         self.tally = Tally(folder / "smsc.jsonl", folder / "publishes", folder / "events")
         with ExitStack() as opened:

@@ -141,6 +141,7 @@ class Proxy:
         while data and self._way == "trickle":
             writer.write(data[:SLICE])
             data = data[SLICE:]
+            await writer.drain()
             await asyncio.sleep(SLICE_PAUSE)
         writer.write(data)
         await writer.drain()

@@ -127,6 +127,20 @@ def test_messages_that_come_again_while_they_are_under_way_are_not_sent_again(
         assert bed.gateway.troubles == []
 
 
+def test_killed_while_messages_wait_for_another_attempt(tmp_path: Path, rabbitmq: Any) -> None:
+    """What was refused for now is in a delay queue, or still in its own, and in no case in both for long."""
+    with closing(Bed(tmp_path, rabbitmq, keep=3600, response_delay=0.1, refused=0.3)) as bed:
+        under_way(bed)
+        bed.kill(bed.gateway)
+        bed.start_gateway()
+        until(lambda: all_ended(bed), 60, "a final event for each message")
+        assert bed.tally.ends == {"delivered": MESSAGES}
+        assert bed.tally.repeats <= IN_FLIGHT
+        bed.end_gateway()
+        assert bed.statuses == [0]
+        assert bed.gateway.troubles == []
+
+
 def test_a_wall_clock_that_is_set_changes_nothing(tmp_path: Path, rabbitmq: Any) -> None:
     with closing(Bed(tmp_path, rabbitmq, keep=86_400, response_delay=0.1)) as bed:
         if bed.clock.missing:

@@ -14,7 +14,7 @@ SEEDS = range(1, 201)
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("seed", [1, 2, 4])
+@pytest.mark.parametrize("seed", [4, 5, 7])
 def test_every_message_ends_once_whatever_fails(tmp_path: Path, rabbitmq: Any, seed: int) -> None:
     result = run(draw(seed, 800), tmp_path, rabbitmq)
     assert result.problems == [], str(result.schedule)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 
 from smsgw.broker.amqp import AmqpBroker
 from smsgw.config import Configuration, parse
@@ -27,6 +27,6 @@ def configured(**broker: object) -> Configuration:
     ],
 )
 def test_the_heartbeat_is_the_urls_or_the_settings(broker: dict[str, object], heartbeat: float) -> None:
-    made = broker_of(configured(**broker), Clock())
+    made = broker_of(configured(**broker), MemoryReactorClock())
     assert isinstance(made, AmqpBroker)
     assert made.url.heartbeat == heartbeat
