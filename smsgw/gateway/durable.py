@@ -30,6 +30,7 @@ ATTEMPT = "x-smsgw-attempt"
 DEADLINE = "x-smsgw-deadline"
 REASON = "x-smsgw-reason"
 QUEUE = "x-smsgw-queue"
+AGAIN = "x-smsgw-again"
 """Headers that a message carries from one attempt to the next, and into the dead letters."""
 
 PAUSE = 1.0
@@ -59,6 +60,11 @@ def submission_of(delivery: Delivery, now: float) -> Submission:
         attempt=attempt if isinstance(attempt, int) and attempt > 0 else 1,
         deadline=deadline / 1000 if isinstance(deadline, int) else None,
     )
+
+
+def repeated(delivery: Delivery, submission: Submission) -> bool:
+    """Whether the message may have been sent before: handed out, routed or attempted."""
+    return delivery.redelivered or submission.attempt > 1 or AGAIN in delivery.properties.headers
 
 
 def next_attempt(delivery: Delivery, submission: Submission, reason: str) -> Properties:
@@ -165,9 +171,10 @@ class Durable:
             try:
                 await publish()
             except BrokerError as error:
-                if delivery.stale:
+                if not delivery.stale:
+                    await self._failed("broker", error)
+                if delivery.stale:  # or has become so during the pause: to publish now would double it
                     raise TakenBack(str(error)) from error
-                await self._failed("broker", error)
             else:
                 self._recovered("broker")
                 return

@@ -23,7 +23,7 @@ from smsgw.channel.base import Session
 from smsgw.errors import Undecodable
 from smsgw.folding import Record
 from smsgw.gateway.carrying import Carrying, UnderWay
-from smsgw.gateway.durable import PAUSE, Durable, TakenBack, next_attempt, submission_of
+from smsgw.gateway.durable import PAUSE, Durable, TakenBack, next_attempt, repeated, submission_of
 from smsgw.gateway.events import about
 from smsgw.ledger.base import Ledger, Owed
 from smsgw.message import EventKind, Submission
@@ -126,7 +126,7 @@ class Outgoing:
             submission = submission_of(delivery, self._durable.now())
         except Undecodable as error:
             return await self._durable.bury(delivery, channel, error)
-        if delivery.redelivered:
+        if repeated(delivery, submission):
             await self._under_way.gone(submission.id)  # its answer is still to come, and to be remembered
         if delivery.stale:
             raise TakenBack("taken back before its turn came")
@@ -146,7 +146,7 @@ class Outgoing:
 
     async def _known(self, delivery: Delivery, submission: Submission) -> Record | None:
         """What the ledger says of a message that may have been accepted before."""
-        if not submission.identified or not (delivery.redelivered or submission.attempt > 1):
+        if not submission.identified or not repeated(delivery, submission):
             return None
         return await self._durable.stored(lambda: self._ledger.recall(submission.id))
 
