@@ -63,6 +63,9 @@ session_init = "2s"
 enquire_link = "1s"
 response = "10s"
 unbind = "2s"
+[[routes]]
+to = ["46"]
+queue = ["acme"]
 """
 
 
@@ -71,6 +74,7 @@ class Bed:
 
     `keep` is for how many seconds the ledger waits for a receipt; `linked` of ten messages ask for one.
     `response_delay` is how long the SMSC takes to answer, `refused` the share that it refuses for now.
+    `key` is what the client publishes with, the queue's or `route`.
     """
 
     def __init__(
@@ -82,12 +86,14 @@ class Bed:
         linked: int = 10,
         response_delay: float = 0.02,
         refused: float = 0.0,
+        key: str = "acme",
     ) -> None:
         self.folder = folder
         self.rabbit = rabbit
         self.clock = WallClock(folder)
         self.statuses: list[int] = []
         self._keep = keep
+        self._key = key
         self._prefix = f"f{secrets.token_hex(4)}"
         self._behaviour = folder / "smsc.toml"
         self._behaviour.write_text(BEHAVIOUR.format(response_delay=response_delay, refused=refused))
@@ -138,6 +144,7 @@ class Bed:
                     config,
                     self.folder,
                     str(linked),
+                    self._key,
                 ],
                 stdin=subprocess.PIPE,
                 stdout=log,

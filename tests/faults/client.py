@@ -1,6 +1,6 @@
 """A back end as a process of its own: publishes what it is told to, and takes every event.
 
-    python client.py CONFIG FOLDER LINKED
+    python client.py CONFIG FOLDER LINKED [KEY]
 
 A line `FIRST COUNT` on the standard input asks for that many messages, numbered from `FIRST`. Of ten in
 a row the first `LINKED` ask for a receipt. Message number 7 has the id `m-7` and the text `message 7/0`.
@@ -51,12 +51,15 @@ class Orders(LineOnlyReceiver):
 
 
 class BackEnd:
-    """Publishes to the queue `acme`, at most `AT_ONCE` at a time, and writes down what it hears."""
+    """Publishes with a routing key, at most `AT_ONCE` at a time, and writes down what it hears."""
 
-    def __init__(self, reactor: Any, broker: Broker, submit: str, folder: Path, linked: int) -> None:
+    def __init__(
+        self, reactor: Any, broker: Broker, submit: str, key: str, folder: Path, linked: int
+    ) -> None:
         self._reactor = reactor
         self._broker = broker
         self._submit = submit
+        self._key = key
         self._linked = linked
         self._free = DeferredSemaphore(AT_ONCE)
         self._publishes: IO[str] = (folder / "publishes").open("a", buffering=1)
@@ -70,7 +73,7 @@ class BackEnd:
         for copy in count():
             body = self._message(number, copy)
             try:
-                await self._broker.publish(self._submit, "acme", body, properties, mandatory=True)
+                await self._broker.publish(self._submit, self._key, body, properties, mandatory=True)
             except BrokerError:
                 self._publishes.write(f"doubted {number}\n")
                 await deferLater(self._reactor, AGAIN)
@@ -96,7 +99,8 @@ async def main(reactor: Any) -> None:
     configuration = load(sys.argv[1], os.environ)
     names = names_of(configuration)
     broker = broker_of(configuration, reactor)
-    backend = BackEnd(reactor, broker, names.submit, Path(sys.argv[2]), int(sys.argv[3]))
+    key = sys.argv[4] if len(sys.argv) > 4 else "acme"
+    backend = BackEnd(reactor, broker, names.submit, key, Path(sys.argv[2]), int(sys.argv[3]))
     broker.start()
     await broker.ready()
     broker.consume(names.events, AT_ONCE, backend.heard)

@@ -56,9 +56,9 @@ def until_still(bed: Bed, count: Callable[[Bed], int]) -> int:
     return before
 
 
-def all_ended(bed: Bed) -> bool:
+def all_ended(bed: Bed, messages: int = MESSAGES) -> bool:
     bed.tally.read()
-    return len(bed.tally.finals) == MESSAGES
+    return len(bed.tally.finals) == messages
 
 
 @pytest.mark.parametrize("ledger_survives", [True, False])
@@ -121,6 +121,24 @@ def test_messages_that_come_again_while_they_are_under_way_are_not_sent_again(
         until(lambda: taken(bed) > 60, 30, "the run is under way")
         bed.broker_link.cut()
         until(lambda: all_ended(bed), 60, "a final event for each message")
+        assert bed.tally.repeats == 0
+        bed.end_gateway()
+        assert bed.statuses == [0]
+        assert bed.gateway.troubles == []
+
+
+def test_messages_that_may_be_routed_twice_are_sent_once(tmp_path: Path, rabbitmq: Any) -> None:
+    """RabbitMQ has stored them in their queue, the router does not hear of it, and gets them again."""
+    with closing(Bed(tmp_path, rabbitmq, keep=3600, response_delay=0.05, key="route")) as bed:
+        bed.gateway.wait_up(SESSIONS)
+        bed.publish(0, 2 * MESSAGES)
+        for _ in range(3):
+            time.sleep(0.3)
+            bed.broker_link.behave("mute")
+            time.sleep(0.3)
+            bed.broker_link.behave("pass")
+        until(lambda: all_ended(bed, 2 * MESSAGES), 60, "a final event for each message")
+        until_still(bed, taken)
         assert bed.tally.repeats == 0
         bed.end_gateway()
         assert bed.statuses == [0]
