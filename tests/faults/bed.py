@@ -16,6 +16,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -23,13 +24,14 @@ from faults.disk import Disk
 from faults.proxy import Proxy
 from faults.tally import Tally
 from faults.wallclock import WallClock
-from processes import Gateway, Process, Smsc, free_port
+from processes import Gateway, Smsc, free_port
 from rabbitmq import RabbitNode
 
 CLIENT = Path(__file__).with_name("client.py")
 WIDTH = 20
 SESSIONS = 2
 HEARTBEAT = 2
+SUPERVISOR_PAUSE = 1.0
 BEHAVIOUR = """
 response_delay = {response_delay}
 receipt_delay = 0.05
@@ -122,6 +124,7 @@ class Bed:
         port = self.broker_link.port
         env = {} if self.clock.missing else self.clock.environ
         self.gateway = Gateway(self.folder, self._configuration(port), env=env)
+        self._supervised = True
 
     def start_smsc(self) -> None:
         options = ("--behaviour", str(self._behaviour))
@@ -166,11 +169,25 @@ class Bed:
 
     # -- ending
 
-    def kill(self, process: Process) -> None:
-        process.end(signal.SIGKILL)
+    def supervise(self) -> None:
+        """What systemd does: start the gateway again where it has ended by itself.
+
+        It may do so only where there is no room for its ledger at its start, and says so in one line.
+        """
+        if self._supervised and self.gateway.popen.poll() is not None:
+            last = self.gateway.output.splitlines()[-1]
+            if not (last.startswith("smsgw: ") and "/ledger.db: " in last):
+                self.statuses.append(self.gateway.popen.returncode)
+            time.sleep(SUPERVISOR_PAUSE)
+            self.start_gateway()
+
+    def kill_gateway(self) -> None:
+        self._supervised = False
+        self.gateway.end(signal.SIGKILL)
 
     def end_gateway(self) -> None:
         """In good order; its status is kept for the invariants."""
+        self._supervised = False
         self.statuses.append(self.gateway.end())
 
     def delete_queue(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from signal import SIGKILL
 
 from faults.bed import Bed
 from faults.proxy import Way
@@ -55,7 +56,7 @@ def broker_link(way: Way) -> Callable[[Bed], None]:
 GATEWAY = (
     Fault(
         "gateway killed", "gateway", (0.2, 2),
-        lambda bed: bed.kill(bed.gateway), Bed.start_gateway, repeats=True,
+        Bed.kill_gateway, Bed.start_gateway, repeats=True,
     ),
     Fault("gateway ended by SIGTERM", "gateway", (0.2, 1), Bed.end_gateway, Bed.start_gateway),
     Fault(
@@ -77,7 +78,7 @@ GATEWAY = (
     ),
 )  # fmt: skip
 SMSC = (
-    Fault("SMSC killed", "smsc", (0.2, 2), lambda bed: bed.kill(bed.smsc), Bed.start_smsc, repeats=True),
+    Fault("SMSC killed", "smsc", (0.2, 2), lambda bed: bed.smsc.end(SIGKILL), Bed.start_smsc, repeats=True),
     Fault(
         "SMSC stands still", "smsc", (5, 6),
         lambda bed: bed.smsc.suspend(), lambda bed: bed.smsc.resume(), repeats=True,

@@ -84,6 +84,7 @@ class Run:
             self._publish()
             self._end_faults()
             self._begin_faults()
+            self._bed.supervise()
             time.sleep(TICK)
         self._bed.end_gateway()
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_killed_between_the_answer_and_the_acknowledgement(bed: Bed, ledger_surv
     bed.tally.read()
     untold = answered - len(bed.tally.told)
     assert untold == IN_FLIGHT, "the width is used up by messages that can't be told"
-    bed.kill(bed.gateway)
+    bed.kill_gateway()
     bed.broker_link.cut()
     bed.broker_link.behave("pass")
     if not ledger_survives:
@@ -149,7 +150,7 @@ def test_killed_while_messages_wait_for_another_attempt(tmp_path: Path, rabbitmq
     """What was refused for now is in a delay queue, or still in its own, and in no case in both for long."""
     with closing(Bed(tmp_path, rabbitmq, keep=3600, response_delay=0.1, refused=0.3)) as bed:
         under_way(bed)
-        bed.kill(bed.gateway)
+        bed.kill_gateway()
         bed.start_gateway()
         until(lambda: all_ended(bed), 60, "a final event for each message")
         assert bed.tally.ends == {"delivered": MESSAGES}
@@ -184,7 +185,7 @@ def test_a_wall_clock_that_is_set_back_holds_up_no_reconnection(tmp_path: Path, 
             pytest.skip(bed.clock.missing)
         under_way(bed)
         rabbitmq.kill()
-        bed.kill(bed.smsc)
+        bed.smsc.end(SIGKILL)
         time.sleep(2)
         bed.clock.set(-HOUR)
         time.sleep(2)
