@@ -9,7 +9,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format unit integration faults clean venv tools packages
+.PHONY: help run test lint format reference unit integration faults clean venv tools packages
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,6 +35,9 @@ lint: tools ## ruff, mypy and the import contracts
 format: tools ## lay the code out, and mend what ruff can mend
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+reference: tools ## the pages of docs/ that are made from the code
+	@$(BIN)/python scripts/reference.py
 
 unit: tools ## the tests that start no process
 	@$(BIN)/python -m pytest -m "not integration"

@@ -18,6 +18,9 @@ from smsgw.broker.topology import RETRY_STEPS, ROUTE_KEY, QueueType
 from smsgw.errors import ConfigError
 from smsgw.smpp.connection import Timers
 from smsgw.smpp.dialect import Dialect
+from smsgw.sms.coding import MAX_PARTS
+from smsgw.sms.shift_tables import LanguageName
+from smsgw.sms.transliterate import Scope
 from smsgw.strict import Duration, Problem, Secret, Source, convert, join, nearest, shown
 
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -25,6 +28,7 @@ Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Width: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Rate: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 Fallible: TypeAlias = "Secret | Source"
+Dedupe: TypeAlias = Literal["redelivered", "always"]
 
 STATE_DIR = "/var/lib/smsgw"
 ROOT = PurePosixPath("/")
@@ -43,10 +47,15 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[ledger]`. `synchronous` full survives a power cut, normal a dying process."""
+    """`[ledger]`. `synchronous` full survives a power cut, normal a dying process.
+
+    `dedupe` says when a message id is looked up before it is sent: `redelivered`, where the broker may have
+    handed the message out before; `always`, so that a producer may publish an id twice.
+    """
 
     url: Secret | None = None
     keep: Duration = Duration(3 * 86400)
+    dedupe: Dedupe = "redelivered"
     synchronous: Literal["full", "normal"] = "full"
 
 
@@ -56,6 +65,19 @@ class Receipts(msgspec.Struct, frozen=True, kw_only=True):
     park: Duration = Duration(60)
 
 
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """`[inbound]`: long messages from phones, of which parts are missing.
+
+    `assembly_timeout` after its last part came such a message is published as it is. SMSCs try again
+    after some minutes at most, so that ten are enough for a part that was refused or lost once; and whoever
+    waits for a message that will never be whole should not wait for hours. `max_parts` bounds the parts
+    that are kept for an account.
+    """
+
+    assembly_timeout: Duration = Duration(600)
+    max_parts: Positive = 100_000
+
+
 class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[queues.NAME]`. More than `max_length` messages are refused: the producer sees it in its confirm."""
 
@@ -63,12 +85,19 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """What every channel has. `rate` is in parts per second for the whole channel; 0 is no limit."""
+    """What every channel has. `rate` is in parts per second for the whole channel; 0 is no limit.
+
+    `languages` are those whose shift tables may be used where that takes fewer parts than UCS-2;
+    `transliterate` is what may be replaced so that a text fits GSM 7-bit.
+    """
 
     queue: Name | None = None
     width: Width = 10
     rate: Rate = 0.0
     from_: str | None = None
+    max_parts: Annotated[int, msgspec.Meta(ge=1, le=MAX_PARTS)] = 10
+    languages: tuple[LanguageName, ...] = ()
+    transliterate: Scope = "off"
     retry: tuple[Duration, ...] = tuple(Duration(step) for step in RETRY_STEPS)
 
 
@@ -146,6 +175,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     broker: Broker = Broker()
     ledger: LedgerSettings = LedgerSettings()
     receipts: Receipts = Receipts()
+    inbound: Inbound = Inbound()
     queues: dict[str, QueueSettings] = {}
     channels: dict[str, ChannelSettings] = {}
     routes: tuple[Route, ...] = ()
@@ -170,8 +200,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def retry_steps(self) -> tuple[float, ...]:
-        """Every delay that some channel uses."""
-        return tuple(sorted({float(step) for channel in self.channels.values() for step in channel.retry}))
+        """Every delay that some channel uses; one at least, for routing when all queues are full."""
+        steps = {float(step) for channel in self.channels.values() for step in channel.retry}
+        return tuple(sorted(steps or {RETRY_STEPS[0]}))
 
 
 def queue_of(name: str, channel: ChannelSettings) -> str:
@@ -188,6 +219,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "broker": Broker,
     "ledger": LedgerSettings,
     "receipts": Receipts,
+    "inbound": Inbound,
     "manhole": Manhole,
     "log": Log,
 }

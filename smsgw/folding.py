@@ -11,21 +11,29 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from smsgw.message import Event, ReceiptMode, event_id, timestamp
+from smsgw.outcome import Progress
 
 PartState: TypeAlias = Literal["delivered", "undelivered", "buffered"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the ledger keeps of an accepted message: enough for every later event about it."""
+    """What the ledger keeps of an accepted message: enough for every later event about it.
+
+    `awaits` is how many receipts decide its fate: one for each part, unless the message centre gives
+    one for the whole. With a `progress` only some parts were taken: nothing is final yet.
+    """
 
     id: str
     to: str
     channel: str
     parts: int
     receipt: ReceiptMode
+    awaits: int
     attempt: int
     accepted: float
     smsc_id: str
+    transliterated: int = 0
+    progress: Progress | None = None
     meta: dict[str, Any] = {}
     correlation_id: str | None = None
     reply_to: str | None = None
@@ -60,16 +68,21 @@ def receipted(
 ) -> list[Event]:
     """The events that one receipt causes, for part `part` (from 1).
 
-    `reports` are the final words on all parts so far, `report` included if it is final; None where
-    a part still waits.
+    `reports` are the final words so far, `report` included if it is final; None for each that is
+    still to come.
     """
     events = []
     if not report.final or (record.receipt == "all" and record.parts > 1):
         events.append(_told(record, report, at, part=part, final=False))
-    if report.final and all(reports):
-        worst = next((each for each in reports if each and each.state == "undelivered"), report)
-        events.append(_told(record, worst, at, part=None, final=True))
+    if report.final and all(reports) and record.progress is None:
+        events.append(folded(record, [each for each in reports if each], at, last=report))
     return events
+
+
+def folded(record: Record, reports: list[Report], at: float, *, last: Report | None = None) -> Event:
+    """The one final word on a message of which all receipts are in: the worst of them, else the last."""
+    worst = next((each for each in reports if each.state == "undelivered"), last or reports[-1])
+    return _told(record, worst, at, part=None, final=True)
 
 
 def unreceipted(record: Record, at: float) -> Event:
@@ -106,7 +119,7 @@ def orphan(number: int, channel: str, recipient: str, report: Report, at: float)
 def _told(record: Record, report: Report, at: float, *, part: int | None, final: bool) -> Event:
     return Event(
         event=report.state,
-        event_id=event_id(record.id, report.state, part=part),
+        event_id=event_id(record.id, report.state, part=part, stat=None if report.final else report.stat),
         final=final,
         part=part,
         smsc_id=report.smsc_id,
@@ -123,6 +136,7 @@ def _common(record: Record, at: float) -> dict[str, Any]:
         "channel": record.channel,
         "to": record.to,
         "parts": record.parts,
+        "transliterated": record.transliterated,
         "attempt": record.attempt,
         "meta": record.meta,
     }

@@ -1,14 +1,14 @@
 """A debug shell into the running gateway, over SSH.
 
 Off unless configured, on loopback by default, and for public keys only: no password is ever asked for.
-The shell is a Python prompt inside the process, with `gateway`, `channels` and `queues` at hand. Whoever
-gets in can do all that the process can; guard the keys accordingly.
+The shell is a Python prompt inside the process, with `gateway`, `channels`, `queues` and `reload()` at
+hand. Whoever gets in can do all that the process can; guard the keys accordingly.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,17 +98,18 @@ def _make_key(path: Path) -> None:
         file.write(octets)
 
 
-def namespace(gateway: Gateway) -> dict[str, object]:
+def namespace(gateway: Gateway, reload: Callable[[], None]) -> dict[str, object]:
     """What an operator finds at the prompt."""
     return {
         "gateway": gateway,
         "channels": Channels(gateway.channels, gateway.overview),
         "queues": Queues(gateway.channels, gateway.overview),
+        "reload": reload,
     }
 
 
 def manhole_service(
-    configuration: Configuration, gateway: Gateway, reactor: Any
+    configuration: Configuration, gateway: Gateway, reload: Callable[[], None], reactor: Any
 ) -> StreamServerEndpointService:
     """The service that listens for SSH.
 
@@ -122,7 +123,7 @@ def manhole_service(
     keys = AuthorizedKeys(Path(settings.authorized_keys).expanduser())
     realm: Any = TerminalRealm()  # type: ignore[no-untyped-call]
     realm.sessionFactory = Terminal
-    realm.chainedProtocolFactory = partial(ServerProtocol, ColoredManhole, namespace(gateway))
+    realm.chainedProtocolFactory = partial(ServerProtocol, ColoredManhole, namespace(gateway, reload))
     factory: Any = ConchFactory(Portal(realm, [SSHPublicKeyChecker(keys)]))  # type: ignore[no-untyped-call]
     factory.publicKeys = {key.sshType(): key.public()}  # type: ignore[no-untyped-call]
     factory.privateKeys = {key.sshType(): key}  # type: ignore[no-untyped-call]

@@ -1,9 +1,9 @@
 """The nouns: what producers publish, and what smsgw tells them.
 
 `Message` is the body of a publish to the submit exchange, `Submission` is one message with
-everything that its AMQP properties add, `Event` is what producers hear. All are pure data with a
-JSON form that the public contract fixes; `decode` is strict about every known field and ignores
-unknown ones.
+everything that its AMQP properties add and how far it got, `Event` is what producers hear, `Inbound` a
+message from a phone. All are pure data with a JSON form that the public contract fixes; `decode` is
+strict about every known field and ignores unknown ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import uuid4
 import msgspec
 
 from smsgw.errors import Undecodable
-from smsgw.outcome import Status
+from smsgw.outcome import Progress, Status
 
 VERSION = 1
 PRIORITIES = 4
@@ -33,6 +33,7 @@ META_DEPTH = 32
 """Levels of lists and objects in `meta`, far below what would exhaust a stack on its way back."""
 
 EncodingName: TypeAlias = Literal["auto", "gsm7", "ucs2", "latin1", "binary"]
+InboundEncoding: TypeAlias = Literal["gsm7", "ucs2", "latin1", "binary"]
 ReceiptMode: TypeAlias = Literal["none", "final", "all"]
 EventKind: TypeAlias = Literal[
     "accepted",
@@ -79,7 +80,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """A message on its way through the gateway, with what its AMQP properties say.
 
     `made` and `deadline` are seconds since the epoch; `attempt` counts from 1; `identified` is False
-    where the producer gave no id and smsgw made one.
+    where the producer gave no id and smsgw made one; `progress` is how far an earlier attempt got.
     """
 
     id: str
@@ -91,12 +92,14 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 1
     attempt: int = 1
     identified: bool = True
+    progress: Progress | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What smsgw tells the producers about a message (contract, section 4).
 
-    `stat` and `err` are those of the receipt; `delay` is in seconds, for `retrying`.
+    `stat` and `err` are those of the receipt; `delay` is in seconds, for `retrying`; `transliterated`
+    counts the characters of the text that were replaced so that it fits GSM 7-bit.
     """
 
     v: int = msgspec.field(default=VERSION)
@@ -108,6 +111,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     to: str
     parts: int
     part: int | None = None
+    transliterated: int = 0
     smsc_id: str | None = None
     status: Status | None = None
     error: str | None = None
@@ -124,17 +128,74 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.event}.{self.channel}"
 
 
+class Ports(msgspec.Struct, frozen=True):
+    """Application ports of a user data header (3GPP TS 23.040, clauses 9.2.3.24.3 and .4)."""
+
+    destination: int
+    source: int
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
+    """A message from a phone (contract, section 5).
+
+    `parts` is how many the message has; where it is not `complete`, `missing` are those that never came.
+    `data` stands for a `text` that is none, or could not be read for the reason in `error`: its octets
+    as they came, septets one per octet. `udh` is the first part's header, in hex, without what only
+    tells parts apart.
+    """
+
+    v: int = msgspec.field(default=VERSION)
+    id: str
+    at: str
+    channel: str
+    from_: str
+    to: str
+    text: str | None = None
+    data: bytes | None = None
+    encoding: InboundEncoding
+    parts: int
+    complete: bool
+    missing: tuple[int, ...] = ()
+    smsc_time: str | None = None
+    udh: str | None = None
+    ports: Ports | None = None
+    error: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Inbound {self.id} {self.channel} {self.encoding} parts={self.parts} error={self.error!r}>"
+
+    @property
+    def key(self) -> str:
+        """The topic key, `<channel>.<destination digits>`.
+
+        What is no letter or digit would be read as part of a pattern and becomes `_`; a destination that
+        is empty counts as `unknown`.
+        """
+        return f"{self.channel}.{_TOPIC_UNSAFE.sub('_', self.to.lstrip('+')) or 'unknown'}"
+
+
+_TOPIC_UNSAFE = re.compile(r"[^0-9A-Za-z_-]")
+
+
 def timestamp(at: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC with milliseconds, `2026-11-23T20:15:00.125Z`."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def event_id(message_id: str, kind: EventKind, *, part: int | None = None, attempt: int | None = None) -> str:
-    """The same for the same fact, however often it is told.
+def event_id(
+    message_id: str,
+    kind: EventKind,
+    *,
+    part: int | None = None,
+    attempt: int | None = None,
+    stat: str | None = None,
+) -> str:
+    """The same for the same fact, however often it is told; `stat` tells intermediate states apart.
 
     At most `MAX_ID` octets, being the event's own message id in AMQP: a hash stands for a longer one.
     """
     tail = "".join(f"/{word}{number}" for word, number in (("part", part), ("attempt", attempt)) if number)
+    tail += f"/{stat}" if stat else ""
     found = f"{message_id}/{kind}{tail}"
     octets = found.encode()
     return found if len(octets) <= MAX_ID else f"{hashlib.sha256(octets).hexdigest()}/{kind}{tail}"
@@ -143,9 +204,10 @@ def event_id(message_id: str, kind: EventKind, *, part: int | None = None, attem
 _encoder = msgspec.json.Encoder()
 _message_decoder = msgspec.json.Decoder(Message)
 _event_decoder = msgspec.json.Decoder(Event)
+_inbound_decoder = msgspec.json.Decoder(Inbound)
 
 
-def encode(thing: Message | Event) -> bytes:
+def encode(thing: Message | Event | Inbound) -> bytes:
     """The JSON form, UTF-8. `v` is always written."""
     if thing.v != VERSION:
         return _encoder.encode(thing)
@@ -164,6 +226,18 @@ def decode_event(body: bytes) -> Event:
         raise _undecodable(error) from None
 
 
+def decode_inbound(body: bytes) -> Inbound:
+    """An inbound message from its JSON form.
+
+    Raises:
+        Undecodable: the body is not one.
+    """
+    try:
+        return _inbound_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _undecodable(error) from None
+
+
 def decode(
     body: bytes,
     *,
@@ -175,12 +249,13 @@ def decode(
     timestamp: int | None = None,
     attempt: int = 1,
     deadline: float | None = None,
+    progress: Progress | None = None,
 ) -> Submission:
     """A producer's publish as a submission.
 
     `now` is the wall clock in seconds since the epoch: the time of arrival, used where the publish
     has no `timestamp`, or one that is no time. `deadline` is one that a former attempt has already
-    fixed; it wins over what the body says relatively.
+    fixed; it wins over what the body says relatively. `progress` is how far that attempt got.
 
     Raises:
         Undecodable: with the path of the field at fault; nothing is lost, the caller dead-letters.
@@ -203,6 +278,7 @@ def decode(
         priority=1 if priority is None else min(priority, PRIORITIES - 1),
         attempt=attempt,
         identified=bool(message_id),
+        progress=progress,
     )
 
 
@@ -229,6 +305,8 @@ def _validate(message: Message) -> None:
         raise Undecodable("udh", "expected hexadecimal octets")
     if message.text is not None and message.encoding == "binary":
         raise Undecodable("encoding", "binary goes with data, not with text")
+    if message.data is not None and message.encoding not in ("auto", "binary"):
+        raise Undecodable("encoding", "data is binary; smpp.data_coding can give it another data_coding")
     if not _storable(message.meta, META_DEPTH):
         raise Undecodable("meta", f"expected at most {META_DEPTH} levels, and integers of at most 64 bits")
     if message.smpp is not None:

@@ -7,6 +7,8 @@ test) count apart. Label children are bound once, where the label becomes known
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 COUNTERS = {
@@ -14,12 +16,15 @@ COUNTERS = {
     "outcomes": ("Attempts to deliver a message, by what became of them.", ("channel", "outcome")),
     "events": ("Events published and confirmed.", ("kind",)),
     "receipts": ("Receipts from message centres, by what became of them.", ("channel", "result")),
+    "inbound": ("Messages from phones, published and confirmed.", ("channel", "result")),
+    "inbound_parts": ("Parts of long inbound messages, by what became of them.", ("channel", "result")),
     "redelivered": ("Deliveries that the ledger knew as accepted already: not sent again.", ("channel",)),
     "dead": ("Messages dead-lettered.", ("reason",)),
     "throttled": ("Answers that asked us to slow down.", ("channel",)),
     "late_responses": ("Responses that came after their timeout.", ("channel",)),
     "malformed": ("PDUs that could not be decoded.", ("channel",)),
     "binds": ("Attempts to bring a session up, by result.", ("channel", "result")),
+    "reloads": ("Reloads of the configuration, by result: done or refused.", ("result",)),
     "storage_errors": ("Failures to write a durable store; the work waits and is tried again.", ("store",)),
     "errors": ("Exceptions nobody expected, caught at an outermost edge.", ("where",)),
 }
@@ -29,6 +34,8 @@ GAUGES = {
     "sessions_up": ("Sessions that are bound.", ("channel",)),
     "in_flight": ("Messages taken and not yet settled.", ("channel",)),
     "backlog": ("Messages waiting in a queue.", ("queue",)),
+    "pace": ("Parts per second that a channel may send, configured or learned; 0: no limit.", ("channel",)),
+    "paused": ("Seconds until a throttled channel goes on; 0: it does not pause.", ("channel",)),
 }
 """name: (what it shows, labels). Exposed as `smsgw_<name>`."""
 
@@ -43,18 +50,38 @@ class Metrics:
         for name, (text, labels) in GAUGES.items():
             setattr(self, name, Gauge(f"smsgw_{name}", text, labels, registry=self.registry))
 
+    def forget_gone(self, channels: Collection[str], queues: Collection[str]) -> None:
+        """Gauges show these channels and queues only. Counters keep what they have counted."""
+        there = {("channel",): channels, ("queue",): queues}
+        for name, (_, labels) in GAUGES.items():
+            gauge: Gauge = getattr(self, name)
+            shown = [
+                value
+                for each in gauge.collect()
+                for sample in each.samples
+                for value in sample.labels.values()
+            ]
+            for value in shown if labels in there else ():
+                if value not in there[labels]:
+                    gauge.remove(value)
+
     taken: Counter
     outcomes: Counter
     events: Counter
     receipts: Counter
+    inbound: Counter
+    inbound_parts: Counter
     redelivered: Counter
     dead: Counter
     throttled: Counter
     late_responses: Counter
     malformed: Counter
     binds: Counter
+    reloads: Counter
     storage_errors: Counter
     errors: Counter
     sessions_up: Gauge
     in_flight: Gauge
     backlog: Gauge
+    pace: Gauge
+    paused: Gauge

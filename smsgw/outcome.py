@@ -27,38 +27,69 @@ class Part(msgspec.Struct, frozen=True):
     smsc_id: str
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far a long message got before it was broken off: its first parts were taken under `ids`.
+
+    Another attempt at the same account goes on behind them, with the same `reference`, provided that
+    the message is still cut as it was: into `parts` parts of the same `digest`.
+    """
+
+    account: str
+    reference: int
+    parts: int
+    digest: int
+    ids: tuple[str, ...]
+
+
+class _Unfinished(msgspec.Struct, frozen=True, kw_only=True):
+    """`on_air` is how many parts the message has, as far as it is known; `progress` where some were taken."""
+
+    on_air: int = 1
+    progress: Progress | None = None
+
+
 class Accepted(msgspec.Struct, frozen=True):
-    """Every part was taken."""
+    """Every part was taken, those of earlier attempts included.
+
+    `on_air` is how many short messages the phone gets: more than `parts` where the message centre cuts.
+    `transliterated` counts the characters that were replaced, where the channel allows that.
+    """
 
     parts: tuple[Part, ...]
     status: Status | None = None
+    on_air: int = 1
+    transliterated: int = 0
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(_Unfinished, frozen=True):
     """A permanent no, from us or from the peer: sending it again would change nothing."""
 
     error: str
     status: Status | None = None
 
 
-class Later(msgspec.Struct, frozen=True):
-    """A temporary no: worth another attempt after a while."""
+class Later(_Unfinished, frozen=True):
+    """A temporary no: worth another attempt after a while.
+
+    `budget` is how many attempts it is worth altogether; None: as many as the channel makes.
+    """
 
     error: str
     status: Status | None = None
+    budget: int | None = None
 
 
-class Unsent(msgspec.Struct, frozen=True):
+class Unsent(_Unfinished, frozen=True):
     """Nothing left us, or the peer blamed the link: the message goes back and no attempt is burned."""
 
     error: str
 
 
-class Expired(msgspec.Struct, frozen=True):
+class Expired(_Unfinished, frozen=True):
     """The deadline passed before the message left; it was not sent."""
 
 
-class Unknown(msgspec.Struct, frozen=True):
+class Unknown(_Unfinished, frozen=True):
     """The message left us and no answer came: it may or may not have been taken.
 
     `link_lost` where the link broke, so that nothing speaks against another session at once.
@@ -68,4 +99,7 @@ class Unknown(msgspec.Struct, frozen=True):
     link_lost: bool = False
 
 
-Outcome: TypeAlias = Accepted | Refused | Later | Unsent | Expired | Unknown
+Broken: TypeAlias = Refused | Later | Unsent | Expired | Unknown
+"""Whatever is not an acceptance of the whole."""
+
+Outcome: TypeAlias = Accepted | Broken

@@ -1,7 +1,7 @@
-"""`twistd smsgw --config FILE`: the options, and the service.
+"""`twistd smsgw --config FILE`: the options, the service, and the signals.
 
 The reactor is imported here and nowhere else. A wrong setting or a store that can't be opened ends
-the start with one line for each, and exit status 1.
+the start with one line for each, and exit status 1. SIGHUP reads the configuration anew.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -20,6 +23,7 @@ from smsgw.clock import follow_monotonic_time
 from smsgw.config import Configuration, load
 from smsgw.errors import ConfigError, StorageError
 from smsgw.gateway.assembly import check_stores, gateway_of
+from smsgw.gateway.reload import Reload
 
 
 class Options(usage.Options):
@@ -36,8 +40,9 @@ class Options(usage.Options):
 class Root(MultiService):
     """All services of the process, and the log's format, which twistd asks its application for."""
 
-    def __init__(self, configuration: Configuration, reactor: Any) -> None:
+    def __init__(self, configuration: Configuration, reload: Callable[[], None], reactor: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._reload = reload
         self._json = configuration.log.format == "json"
         self._reactor = reactor
         self._stopping = False
@@ -50,6 +55,12 @@ class Root(MultiService):
         """Once the reactor has set its own: after those, twistd would end by the signal, not by status 0."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
+        signal.signal(signal.SIGHUP, self._hung_up)  # twistd leaves it alone: it would end the process
+
+    def _hung_up(self, _: int, __: object) -> None:
+        """Ignored during the stop."""
+        if not self._stopping:
+            self._reactor.callFromThread(self._reload)
 
     def _signalled(self, number: int, _: object) -> None:
         """The first signal stops in good order; a second one at once."""
@@ -74,13 +85,15 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     try:
         configuration = load(options["config"], os.environ)
         check_stores(configuration)
-        root = Root(configuration, reactor)
         gateway = gateway_of(configuration, reactor)
+        path = Path(options["config"]).absolute()  # a daemon may change its folder
+        reload = Reload(gateway, configuration, partial(load, path, os.environ), reactor)
+        root = Root(configuration, reload, reactor)
         gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
         if configuration.manhole is not None:
             from smsgw.manhole import manhole_service  # noqa: PLC0415  Conch costs memory that few need
 
-            manhole_service(configuration, gateway, reactor).setServiceParent(root)  # type: ignore[no-untyped-call]
+            manhole_service(configuration, gateway, reload, reactor).setServiceParent(root)  # type: ignore[no-untyped-call]
     except (ConfigError, StorageError) as error:
         raise SystemExit(f"smsgw: {error}") from None
     return root

@@ -38,6 +38,27 @@ def smpp(**settings: Any) -> dict[str, Any]:
     return {"channels": {"acme": {**SMPP, **settings}}}
 
 
+def test_inbound_settings_have_defaults_and_limits() -> None:
+    found = right(smpp()).inbound
+    assert (found.assembly_timeout, found.max_parts) == (600, 100_000)
+    found = right({**smpp(), "inbound": {"assembly_timeout": "1h", "max_parts": 10}}).inbound
+    assert (found.assembly_timeout, found.max_parts) == (3600, 10)
+    assert problems({**smpp(), "inbound": {"assembly_timout": "1h"}}) == [
+        'inbound.assembly_timout: unknown key; did you mean "assembly_timeout"?'
+    ]
+    assert problems({**smpp(), "inbound": {"max_parts": 0}}) != []
+
+
+def test_inbound_alphabets_are_keyed_by_data_coding() -> None:
+    (channel,) = right(smpp(dialect={"inbound_alphabets": {"0x01": "gsm7"}})).channels.values()
+    assert isinstance(channel, SmppSettings)
+    assert channel.dialect.inbound_alphabets == {"0x01": "gsm7"}
+    (line,) = problems(smpp(dialect={"inbound_alphabets": {"one": "gsm7"}}))
+    assert line.startswith('channels.acme.dialect: expected a data_coding such as "0x01", found "one"')
+    (line,) = problems(smpp(dialect={"inbound_alphabets": {"0x01": "gsm8"}}))
+    assert "gsm8" in line
+
+
 def test_the_contracts_example_is_right_as_far_as_it_is_built(tmp_path: Path) -> None:
     path = tmp_path / "smsgw.toml"
     path.write_text(

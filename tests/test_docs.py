@@ -5,12 +5,19 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from msgspec.structs import fields
 
 from smsgw import config, message
+from smsgw.sms import udh
+from smsgw.sms.coding import Encoding, capacity, header_size
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tap/*.md")])
@@ -100,9 +107,13 @@ def test_configurations_to_start_from_are_valid_as_they_are(file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [*blocks("json")])
-def test_messages_and_events_in_the_documentation_are_valid(text: str) -> None:
-    if "event_id" in json.loads(text):
+def test_messages_events_and_inbound_messages_in_the_documentation_are_valid(text: str) -> None:
+    found = json.loads(text)
+    if "event_id" in found:
         assert message.decode_event(text.encode()).event_id
+    elif "complete" in found:
+        assert set(found) <= {field.encode_name for field in fields(message.Inbound)}
+        assert message.decode_inbound(text.encode()).id
     else:
         assert message.decode(text.encode(), now=0.0).message.to
 
@@ -110,3 +121,46 @@ def test_messages_and_events_in_the_documentation_are_valid(text: str) -> None:
 @pytest.mark.parametrize("text", [*blocks("python")])
 def test_programs_in_the_documentation_are_python(text: str) -> None:
     assert ast.parse(text).body
+
+
+def test_pages_made_from_the_code_are_up_to_date() -> None:
+    made = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "reference.py", "--check"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout + made.stderr + "make reference"
+
+
+@pytest.mark.parametrize("text", [*blocks("console")])
+def test_commands_in_the_documentation_print_what_it_shows(text: str) -> None:
+    from smsgw.cli import main
+
+    command, _, output = text.partition("\n")
+    prompt, program, *arguments = shlex.split(command)
+    assert (prompt, program) == ("$", "smsgw")
+    assert CliRunner().invoke(main, arguments).output == output
+
+
+def rows(pattern: str) -> list[tuple[str, ...]]:
+    """The groups of the lines of docs/texts.md that match."""
+    found = re.findall(pattern, (ROOT / "docs" / "texts.md").read_text(), re.MULTILINE)
+    assert found
+    return found
+
+
+def test_ports_in_the_documentation_are_those_of_their_headers() -> None:
+    for port, hexadecimal, header in rows(r"\| to (\d+) \(`(\w+)`\).*`(\w+)` \|$"):
+        parsed = udh.parse(bytes.fromhex(header))
+        ports = udh.ports(parsed.elements)
+        assert ports is not None
+        assert (parsed.length, ports.destination) == (7, int(port)) == (7, int(hexadecimal, 16))
+
+
+def test_the_room_in_a_part_is_what_the_documentation_says() -> None:
+    encodings: tuple[Encoding, ...] = ("gsm7", "ucs2", "latin1")
+    for form, *room in rows(r"^\| `(udh|udh16|sar)` .* (\d+), (\d+), (\d+) \|$"):
+        header = header_size(form, ())  # type: ignore[arg-type]
+        assert [str(capacity(each, header)) for each in encodings] == room
+    table = rows(r"\| (\d+) \| (\d+) \| (?:septets|UTF-16 code units|octets) \|$")
+    sizes = (header_size(None, ()), header_size("udh", ()))
+    assert table == [tuple(str(capacity(each, size)) for size in sizes) for each in encodings]

@@ -28,7 +28,9 @@ def record(**fields: Any) -> Record:
         "smsc_id": "A1",
         "meta": {"order": 7},
     }
-    return Record(**{**defaults, **fields})
+    fields = {**defaults, **fields}
+    fields.setdefault("awaits", 0 if fields["receipt"] == "none" else fields["parts"])
+    return Record(**fields)
 
 
 @pytest.mark.parametrize(("receipt", "final"), [("none", True), ("final", False), ("all", False)])

@@ -16,11 +16,14 @@ from smsgw.message import (
     META_DEPTH,
     Event,
     EventKind,
+    Inbound,
     Message,
+    Ports,
     SmppOverrides,
     Submission,
     decode,
     decode_event,
+    decode_inbound,
     encode,
     event_id,
     masked,
@@ -385,3 +388,93 @@ def test_long_ids_keep_their_kinds_apart() -> None:
 )
 def test_numbers_are_masked(number: str, shown: str) -> None:
     assert masked(number) == shown
+
+
+# -- inbound messages
+
+
+def from_phone(**fields: Any) -> Inbound:
+    defaults: dict[str, Any] = {
+        "id": "i1",
+        "at": timestamp(NOW),
+        "channel": "acme",
+        "from_": "+46700000001",
+        "to": "12345",
+        "encoding": "gsm7",
+        "parts": 1,
+        "complete": True,
+    }
+    return Inbound(**{**defaults, **fields})
+
+
+def test_an_inbound_message_is_what_the_contract_says() -> None:
+    assert json.loads(encode(from_phone(text="hi", parts=2))) == {
+        "v": 1,
+        "id": "i1",
+        "at": "1970-01-12T13:46:40.000Z",
+        "channel": "acme",
+        "from": "+46700000001",
+        "to": "12345",
+        "text": "hi",
+        "encoding": "gsm7",
+        "parts": 2,
+        "complete": True,
+    }
+
+
+def test_an_empty_text_is_a_text() -> None:
+    assert json.loads(encode(from_phone(text="")))["text"] == ""
+
+
+def test_what_is_there_only_sometimes() -> None:
+    message = from_phone(
+        data=b"\0\1",
+        encoding="binary",
+        parts=3,
+        complete=False,
+        missing=(1, 3),
+        udh="0504",
+        ports=Ports(5505, 0),
+        error="why",
+        smsc_time="2026-11-23T20:15:00.000Z",
+    )
+    found = json.loads(encode(message))
+    assert (found["data"], found["missing"], found["udh"], found["error"]) == ("AAE=", [1, 3], "0504", "why")
+    assert (found["ports"], found["complete"]) == ({"destination": 5505, "source": 0}, False)
+    assert found["smsc_time"] == "2026-11-23T20:15:00.000Z"
+    assert "text" not in found
+
+
+@given(
+    st.text(max_size=50) | st.none(),
+    st.binary(max_size=50) | st.none(),
+    st.lists(st.integers(1, 255), max_size=5),
+)
+def test_an_inbound_message_comes_back_the_same(
+    text: str | None, data: bytes | None, missing: list[int]
+) -> None:
+    message = from_phone(text=text, data=data, missing=tuple(missing))
+    assert decode_inbound(encode(message)) == message
+
+
+@pytest.mark.parametrize("octets", [b"", b"{}", b"[]", b'{"id": 1}', b"\xff"])
+def test_what_is_no_inbound_message_is_undecodable(octets: bytes) -> None:
+    with pytest.raises(Undecodable):
+        decode_inbound(octets)
+
+
+@pytest.mark.parametrize(
+    ("to", "key"),
+    [
+        ("12345", "acme.12345"),
+        ("+4612345", "acme.4612345"),
+        ("SHOP", "acme.SHOP"),
+        ("My Shop.#1", "acme.My_Shop__1"),
+        ("*", "acme._"),
+        ("Åsa", "acme._sa"),
+        ("", "acme.unknown"),
+        ("+", "acme.unknown"),
+    ],
+)
+def test_the_topic_key_is_of_two_words_whatever_the_destination(to: str, key: str) -> None:
+    assert from_phone(to=to).key == key

@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import msgspec
 from twisted.internet.defer import Deferred
 
+from smsgw.broker.topology import Topology
 from smsgw.errors import SmsgwError
 
 
@@ -141,6 +142,14 @@ class Broker(Protocol):
         """Fires when the broker is up: at once if it is, else at the next connect.
 
         Fails with `TopologyError` where waiting will not help, and `Unavailable` on `stop`.
+        """
+
+    def declare(self, more: Topology) -> Deferred[None]:
+        """Declare this too, now and from then on at every connect; fires when the broker has it.
+
+        What was declared before stays: messages may wait there, or be on their way back to it. Fails
+        with `TopologyError` or another `BrokerError`, and with `Unavailable` where there is no
+        connection; then it is not declared at later connects either.
         """
 
     def publish(

@@ -102,6 +102,14 @@ class Topology(msgspec.Struct, frozen=True):
     queues: tuple[Queue, ...]
     bindings: tuple[Binding, ...]
 
+    def with_more(self, more: Topology) -> Topology:
+        """Both together; where they differ about a name, as `more` has it."""
+        return Topology(
+            tuple({each.name: each for each in (*self.exchanges, *more.exchanges)}.values()),
+            tuple({each.name: each for each in (*self.queues, *more.queues)}.values()),
+            tuple(dict.fromkeys((*self.bindings, *more.bindings))),
+        )
+
 
 ROUTE_KEY = "route"
 

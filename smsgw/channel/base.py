@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from smsgw.folding import Report
 from smsgw.message import Submission
 from smsgw.outcome import Outcome
+from smsgw.sms.join import Fragment
 
 LinkName: TypeAlias = Literal["stopped", "dialing", "binding", "up", "waiting", "closing"]
 
@@ -80,15 +81,17 @@ class Channel(Protocol):
         """Seconds to wait before each further attempt after a temporary failure."""
 
     @property
-    def receipts(self) -> bool:
-        """Whether receipts can come for what it sends; without, `accepted` is the last word."""
-
-    @property
     def sessions(self) -> Sequence[object]:
         """All its sessions, up or not; their reprs tell an operator how they are."""
 
     @property
     def sessions_up(self) -> int: ...
+
+    def receipted(self, parts: int) -> Sequence[int]:
+        """Which parts of a message of so many get a receipt, by their numbers from 1.
+
+        Empty where receipts can't come for what it sends: then `accepted` is the last word.
+        """
 
     def index_key(self, smsc_id: str) -> str:
         """The form of a message id under which the ledger files a part."""
@@ -116,4 +119,17 @@ class Upstream(Protocol):
         Fires when it may be answered: it is durable and its event confirmed. The result names the codec
         that matched, None if it is parked. Fails with `BrokerError` or `StorageError`: answer a temporary
         status, so that the message centre sends it again.
+        """
+
+    def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
+        """A part whose attempt ended `Unknown` was taken after all.
+
+        `outcome` is `Accepted`, or what says how far the message got with it. Never fails.
+        """
+
+    def inbound(self, channel: Channel, source: str, destination: str, fragment: Fragment) -> Deferred[None]:
+        """A short message came from a phone: a message, or a part of one.
+
+        Fires when it may be answered: it is durable, and if it makes a message whole, that is confirmed.
+        Fails as `receipt` does, and means the same.
         """

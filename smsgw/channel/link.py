@@ -32,23 +32,30 @@ class Backoff(msgspec.Struct, frozen=True):
     """Seconds: the first pause, and the longest after a dial that failed or a handshake refused.
 
     Each pause is twice the one before, with 20 % of jitter, so that many gateways do not come in step.
+    Where the account is bound already, perhaps by a session of ours that was cut, the peer must miss that
+    one first: the longest pause at once, since a try each second does not hasten it.
     """
 
     first: float = 1.0
     dial: float = 5.0
     refused: float = 60.0
 
-    def pause(self, tries: int, *, refused: bool, jitter: float) -> float:
+    def pause(self, tries: int, *, refused: bool, jitter: float, occupied: bool = False) -> float:
         """The pause after `tries` (from 1) tries in a row that failed; `jitter` from 0 to 1."""
         limit = self.refused if refused else self.dial
-        return min(limit, self.first * 2.0 ** min(tries - 1, 30)) * (0.8 + 0.2 * jitter)
+        doubled = limit if occupied else self.first * 2.0 ** min(tries - 1, 30)
+        return min(limit, doubled) * (0.8 + 0.2 * jitter)
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """Why a try is over: `refused` where the peer said no, so that asking again soon is no use."""
+    """Why a try is over: `refused` where the peer said no, so that asking again soon is no use.
+
+    `occupied` where it said that another session is in the way.
+    """
 
     reason: str
     refused: bool = False
+    occupied: bool = False
 
 
 class Serve(Protocol):
@@ -122,9 +129,11 @@ class Link:
             self._enter("dialing", error=self.state.error, tries=tries)
             ended = await self._try()
             since, self._up_since = self._up_since, None
-            steady = since is not None and self._clock.seconds() - since >= STEADY
-            tries = 1 if steady else tries + 1
-            pause = self._backoff.pause(tries, refused=ended.refused, jitter=self._jitter())
+            held = since is not None and self._clock.seconds() - since >= STEADY
+            tries = 1 if held and not ended.refused else tries + 1
+            pause = self._backoff.pause(
+                tries, refused=ended.refused, jitter=self._jitter(), occupied=ended.occupied
+            )
             self.log.warn(
                 "{link} is down: {reason}; next try in {pause:.1f} s",
                 link=self.name,

@@ -6,7 +6,7 @@ out a producer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from smsgw.channel.base import Upstream
 from smsgw.channel.pace import Pace
 from smsgw.message import Submission
-from smsgw.outcome import Accepted, Outcome, Part, Unsent
+from smsgw.outcome import Accepted, Expired, Outcome, Part, Unsent
 
 
 class NullSession:
@@ -41,7 +41,6 @@ class NullSession:
 class NullChannel:
     """Accepts every message under the id `null-<n>`; asks for no receipts, so `accepted` is final."""
 
-    receipts = False
     retry: Sequence[float] = ()
 
     def __init__(
@@ -54,6 +53,7 @@ class NullChannel:
         delay: float,
         upstream: Upstream,
         clock: IReactorTime,
+        now: Callable[[], float],
     ) -> None:
         self.name = self.account = name
         self.queue = queue
@@ -63,11 +63,15 @@ class NullChannel:
         self.sessions_up = 0
         self._delay = delay
         self._clock = clock
+        self._now = now
         self._upstream = upstream
         self._taken = 0
 
     def __repr__(self) -> str:
         return f"<null channel {self.name}: {'up' if self.sessions_up else 'stopped'}, {self._taken} taken>"
+
+    def receipted(self, parts: int) -> Sequence[int]:
+        return ()
 
     def index_key(self, smsc_id: str) -> str:
         return smsc_id
@@ -75,6 +79,8 @@ class NullChannel:
     async def take(self, submission: Submission) -> Outcome:
         if self._delay:
             await deferLater(self._clock, self._delay)
+        if submission.deadline is not None and self._now() >= submission.deadline:
+            return Expired()
         self._taken += 1
         return Accepted((Part(f"null-{self._taken}"),))
 

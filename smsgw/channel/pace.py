@@ -1,10 +1,10 @@
 """How fast a channel sends: a token per part, for all sessions of the channel together.
 
-`Bucket` is the pure arithmetic, with time as an argument; `Pace` hands its tokens to those who wait,
-first come first served, with one timer however many wait.
+`smsgw.channel.rate.Bucket` is the arithmetic; `Pace` hands its tokens to those who wait, first come
+first served, with one timer however many wait.
 
-A peer that says "throttled" speaks about the link, not about the message. So the whole channel
-pauses, twice as long at each repetition, and the messages keep their places.
+A peer that says "throttled" speaks about the link, not about the message. So the whole channel pauses,
+goes on at a rate that it learns, and the messages keep their places.
 """
 
 from __future__ import annotations
@@ -16,59 +16,7 @@ from collections.abc import Callable, Hashable
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-FORGET = 10.0
-"""Seconds without a throttled answer after which the next pause is a short one again."""
-
-
-class Bucket:
-    """A token bucket of `rate` tokens a second (0: no limit) that holds a tenth of a second's worth.
-
-    The small burst lets a slow timer catch up and never lets a second see more than `rate` by 10 %.
-    """
-
-    def __init__(self, rate: float, now: float) -> None:
-        self.rate = rate
-        self.size = max(1.0, rate / 10)
-        self._tokens = self.size
-        self._at = now
-        self._paused_until = now
-        self._pause = 0.0
-        self._throttled_at = now
-
-    def wait(self, now: float) -> float:
-        """Seconds until there is a token; 0 where there is one."""
-        self._fill(now)
-        paused = max(0.0, self._paused_until - now)
-        short = (1.0 - self._tokens) / self.rate if self.rate and self._tokens < 1.0 - 1e-9 else 0.0
-        return max(paused, short)
-
-    def take(self, now: float) -> None:
-        """Take the token that `wait` said is there."""
-        self._fill(now)
-        if self.rate:
-            self._tokens -= 1.0
-
-    def throttled(self, now: float, jitter: float) -> float:
-        """The peer asked to slow down. Answers during a pause belong to the burst that caused it.
-
-        Returns the length of the pause in seconds; `jitter` is from 0 to 1.
-        """
-        if now >= self._paused_until:
-            again = now - self._throttled_at < FORGET + self._pause
-            self._pause = min(LONGEST_PAUSE, self._pause * 2) if again and self._pause else FIRST_PAUSE
-            self._throttled_at = now
-            self._paused_until = now + self._pause * (0.8 + 0.4 * jitter)
-        return self._paused_until - now
-
-    def paused(self, now: float) -> float:
-        """Seconds that the pause still lasts."""
-        return max(0.0, self._paused_until - now)
-
-    def _fill(self, now: float) -> None:
-        self._tokens = min(self.size, self._tokens + (now - self._at) * self.rate)
-        self._at = now
+from smsgw.channel.rate import Bucket
 
 
 class Pace:
@@ -82,10 +30,31 @@ class Pace:
         self._bucket = Bucket(rate, clock.seconds())
         self._waiting: OrderedDict[Deferred[bool], Hashable] = OrderedDict()
         self._timer: IDelayedCall | None = None
+        self._throttled = False
+
+    def __repr__(self) -> str:
+        """`rate 100.0`, `rate 187.3 learned, paused for 0.1 s`."""
+        learned = " learned" if self.slowed else ""
+        paused = f", paused for {self.paused:.1f} s" if self.paused else ""
+        rate = f"{self.rate:.1f}" if self.rate else "unlimited"
+        return f"rate {rate}{learned}{paused}"
 
     @property
     def rate(self) -> float:
+        """Parts per second, configured or learned; 0 where there is no limit."""
+        self._bucket.fill(self._clock.seconds())
         return self._bucket.rate
+
+    @property
+    def slowed(self) -> bool:
+        """Whether the rate is one that was learned from a peer that throttles."""
+        self._bucket.fill(self._clock.seconds())
+        return self._bucket.slowed
+
+    @property
+    def now(self) -> float:
+        """The time of a part that leaves now, for `took` or `throttled` when its answer is there."""
+        return self._clock.seconds()
 
     @property
     def waiting(self) -> int:
@@ -94,14 +63,14 @@ class Pace:
 
     @property
     def paused(self) -> float:
-        """Seconds until a throttled channel goes on; 0 where it is not throttled."""
+        """Seconds until a throttled channel goes on; 0 where it does not pause."""
         return self._bucket.paused(self._clock.seconds())
 
     def token(self, owner: Hashable) -> Deferred[bool]:
         """Fires with True when a part may leave, with False when `release` came first."""
         now = self._clock.seconds()
         if not self._waiting and not self._bucket.wait(now):
-            self._bucket.take(now)
+            self._bucket.take()
             return succeed(True)
         waiting: Deferred[bool] = Deferred(self._forget)
         self._waiting[waiting] = owner
@@ -114,9 +83,23 @@ class Pace:
             del self._waiting[waiting]
             waiting.callback(False)
 
-    def throttled(self) -> float:
-        """The peer asked to slow down: pause the channel. Returns the seconds."""
-        return self._bucket.throttled(self._clock.seconds(), self._jitter())
+    def took(self, sent: float) -> bool:
+        """The peer took a part that left at `sent`, whatever it thinks of it.
+
+        True where it throttled before, and is over it.
+        """
+        self._bucket.took(self._clock.seconds(), sent)
+        over = self._throttled and not self._bucket.slowed
+        if over:
+            self._throttled = False
+        return over
+
+    def throttled(self, sent: float) -> bool:
+        """The peer asked to slow down at a part that left at `sent`. True where it did not before."""
+        began = self._bucket.throttled(self._clock.seconds(), sent, self._jitter()) and not self._throttled
+        if began:
+            self._throttled = True
+        return began
 
     def _forget(self, waiting: Deferred[bool]) -> None:
         self._waiting.pop(waiting, None)
@@ -129,7 +112,7 @@ class Pace:
         self._timer = None
         now = self._clock.seconds()
         while self._waiting and not self._bucket.wait(now):
-            self._bucket.take(now)
+            self._bucket.take()
             waiting, _ = self._waiting.popitem(last=False)
             waiting.callback(True)
         if self._waiting:

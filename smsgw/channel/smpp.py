@@ -1,8 +1,8 @@
 """The SMPP channel: an account at a message centre, with one or more binds.
 
 Each bind is a `SmppSession`: it has a `Link` that keeps it up, takes messages while it is bound for
-sending, and hands on the receipts that come. The binds of a channel share its pace, and what has been
-learned of the account's message ids.
+sending, and hands on the receipts and the messages from phones that come. The binds of a channel share
+its pace, and what has been learned of the account's message ids.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from smsgw.broker.base import BrokerError
 from smsgw.channel.base import Upstream
+from smsgw.channel.cut import Cutter
+from smsgw.channel.late import Interrupted, Unanswered
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
+from smsgw.channel.receiving import Receiving
+from smsgw.channel.taking import Taking
 from smsgw.config import SmppSettings, account_of, queue_of
-from smsgw.errors import PeerError, StorageError
-from smsgw.folding import Report
+from smsgw.errors import PeerError
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
-from smsgw.smpp.constants import status_name
-from smsgw.smpp.dialect import IdCodec, candidates, index_key, submit_sm
+from smsgw.smpp.constants import CommandStatus, status_name
+from smsgw.smpp.dialect import index_key
 from smsgw.smpp.events import Answer, LinkLost, TimedOut
 from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import (
@@ -39,11 +40,9 @@ from smsgw.smpp.pdu import (
     Pdu,
     SubmitSm,
     SubmitSmResp,
-    response_to,
 )
 from smsgw.smpp.protocol import LinkClosed, SmppFactory, SmppProtocol
-from smsgw.smpp.receipt import Receipt, parse
-from smsgw.sms.coding import Impossible, choose
+from smsgw.sms import split
 
 BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], ...]] = {
     "transceiver": (BindTransceiver,),
@@ -54,6 +53,9 @@ BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], .
 PATIENCE = 600.0
 """Seconds after which a message that is throttled again and again goes back to its queue: a broker takes
 back what is unsettled for half an hour, and the connection with it."""
+
+UNKNOWN_ATTEMPTS = 3
+"""Attempts that a message is worth whose status is in no table: it may pass, but don't count on it."""
 
 VERSIONS = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 
@@ -75,6 +77,9 @@ class SmppSession:
         self._protocol: SmppProtocol | None = None
         self._lost: Deferred[str] | None = None
         self._leaving = False
+        self._unanswered = Unanswered()
+        self._unwanted: str | None = None
+        self._taking = Taking(channel.clock)
 
     def __repr__(self) -> str:
         used = f", {self.in_flight}/{self.width} unanswered" if self.sends else ""
@@ -101,10 +106,11 @@ class SmppSession:
             response = await protocol.bind(self._bind_request())
             if response.command_status:
                 self._count_try("refused")
-                return Ended(f"bind refused: {status_name(response.command_status)}", refused=True)
+                return self._refused(response.command_status)
             self._count_try("up")
             progress("up")
-            return Ended(await self._bound(protocol, lost))
+            reason = await self._bound(protocol, lost)
+            return Ended(self._unwanted or reason, refused=self._unwanted is not None)
         except LinkClosed as error:
             self._count_try("lost")
             return Ended(str(error))
@@ -113,16 +119,29 @@ class SmppSession:
 
     async def _bound(self, protocol: SmppProtocol, lost: Deferred[str]) -> str:
         self._protocol = protocol
-        self._leaving = False
+        self._leaving = self._taking.over = False
+        self._unwanted = None
         self.channel.came_up(self)
         try:
             return await lost
         except CancelledError:
+            await self._finish()
             await protocol.unbind()
             raise
         finally:
             self._protocol = None
             self.channel.went_down(self)
+
+    def _refused(self, status: int) -> Ended:
+        reason = f"bind refused: {status_name(status)}"
+        return Ended(reason, refused=True, occupied=status == CommandStatus.ESME_RALYBND)
+
+    def part(self, reason: str) -> None:
+        """The message centre wants nothing from this bind: settle what is out, unbind, and back off."""
+        protocol = self._protocol
+        if protocol is not None and self._unwanted is None:
+            self._unwanted = reason
+            self.channel.retire(self).addBoth(lambda _: protocol.unbind())
 
     def _count_try(self, result: str) -> None:
         self.channel.metrics.binds.labels(self.channel.name, result).inc()
@@ -140,30 +159,54 @@ class SmppSession:
     # -- outgoing -----------------------------------------------------------------------------
 
     async def deliver(self, submission: Submission) -> Outcome:
-        """See `smsgw.channel.base.Session.deliver`."""
+        """See `smsgw.channel.base.Session.deliver`.
+
+        A part leaves when the one before it was taken: so the parts arrive in order, a message never has
+        more than one PDU in flight, and what is broken off is known to the part.
+        """
+        cut = self.channel.cutter.cut(submission)
+        if isinstance(cut, Refused):
+            return cut
         until = self.channel.now() + PATIENCE
+        taken = [Part(smsc_id) for smsc_id in cut.taken]
+        status = None
+        for part in cut.parts[len(taken) :]:
+            outcome, pdu = await self._deliver_part(submission, part, until)
+            if isinstance(outcome, Unknown) and not outcome.link_lost and pdu is not None:
+                self._unanswered.add(Interrupted(pdu, submission, cut, tuple(taken)))
+            if not isinstance(outcome, Accepted):
+                return cut.broken_off(outcome, self.channel.account, taken)
+            taken += outcome.parts
+            status = outcome.status
+        return Accepted(tuple(taken), status, cut.on_air, cut.transliterated)
+
+    async def _deliver_part(
+        self, submission: Submission, part: split.Part, until: float
+    ) -> tuple[Outcome, SubmitSm | None]:
+        """What became of one part, and its PDU where that has left."""
         while True:
-            pdu = self.channel.compose(submission)
-            if isinstance(pdu, Refused):
-                return pdu
             if self._leaving or not await self.channel.pace.token(self) or self._protocol is None:
-                return Unsent("the session takes no more")
+                return Unsent("the session takes no more"), None
             now = self.channel.now()
             if submission.deadline is not None and now >= submission.deadline:
-                return Expired()
+                return Expired(), None
+            pdu = self.channel.cutter.submit_sm(submission, part, now)
+            if isinstance(pdu, Refused):
+                return pdu, None
             outcome = await self._submit(self._protocol, pdu)
             if outcome is not None:
-                return outcome
+                return outcome, pdu
             if now >= until:
-                return Unsent("held back by the message centre for too long")
+                return Unsent("held back by the message centre for too long"), None
 
     async def _submit(self, protocol: SmppProtocol, pdu: SubmitSm) -> Outcome | None:
         answered: Deferred[Answer] = Deferred()
+        sent = self.channel.pace.now
         try:
             protocol.request(pdu, answered.callback)
         except EncodeError as error:
             return Refused(str(error))
-        return self.channel.read(await answered)
+        return self.channel.read(await answered, self, sent)
 
     def yield_waiting(self) -> None:
         """See `smsgw.channel.base.Session.yield_waiting`. Who is throttled from now on waits no more."""
@@ -178,13 +221,19 @@ class SmppSession:
     def received(self, pdu: Pdu) -> None:
         protocol = self._protocol
         if protocol is not None and isinstance(pdu, DeliverSm | DataSm):
+            receiving = self.channel.receiving
+            taken = receiving.refuse(pdu) if self._taking.over else receiving.took(pdu)
             # on this link or not at all: on the next one its number would answer another request
-            self.channel.took(pdu).addCallback(protocol.respond)
+            self._taking.add(taken.addCallback(protocol.respond))
         else:
             self.log.info("{session}: {pdu} is of no use here", session=self.name, pdu=type(pdu).__name__)
 
     def answered_late(self, request: Pdu, response: Pdu) -> None:
         self.channel.metrics.late_responses.labels(self.channel.name).inc()
+        found = self._unanswered.answered(request, response)
+        if found is not None:
+            part, smsc_id = found
+            self.channel.taken_late(part.submission, part.taken_after_all(smsc_id, self.channel.account))
 
     def malformed(self, error: PeerError) -> None:
         self.channel.metrics.malformed.labels(self.channel.name).inc()
@@ -193,11 +242,15 @@ class SmppSession:
     def unbinding(self) -> None:
         """The message centre said goodbye: settle what is in flight, then answer."""
         protocol = self._protocol
-        settled = self.channel.retire(self)
+        settled = DeferredList([self.channel.retire(self), self._finish()])
         if protocol is not None:
             settled.addBoth(lambda _: protocol.finish_unbind())
 
+    def _finish(self) -> Deferred[None]:
+        return self._taking.finish(self.channel.settings.timers.unbind)
+
     def lost(self, reason: str) -> None:
+        self._unanswered.clear()
         lost, self._lost = self._lost, None
         if lost is not None and not lost.called:
             lost.callback(reason)
@@ -207,7 +260,6 @@ class SmppChannel:
     """An account at a message centre."""
 
     log = Logger()
-    receipts = True
 
     def __init__(
         self,
@@ -225,14 +277,17 @@ class SmppChannel:
         self.queue = queue_of(name, settings)
         self.account = account_of(name, settings)
         self.retry: Sequence[float] = settings.retry
+        self.cutter = Cutter(settings, self.account)
         self.pace = Pace(settings.rate, clock)
+        metrics.pace.labels(name).set_function(lambda: self.pace.rate)
+        metrics.paused.labels(name).set_function(lambda: self.pace.paused)
         self.metrics = metrics
         self.now = now
         self.last_error: str | None = None
         self._endpoint = endpoint
         self._upstream = upstream
-        self._clock = clock
-        self._ids = IdCodec(settings.dialect.message_id)
+        self.clock = clock
+        self.receiving = Receiving(self, settings.dialect, upstream, metrics)
         self._up: set[SmppSession] = set()
         self.sessions = [
             SmppSession(self, f"{name}#{number}{suffix}", bind)
@@ -241,16 +296,18 @@ class SmppChannel:
         ]
 
     def __repr__(self) -> str:
-        paused = f", paused for {self.pace.paused:.1f} s" if self.pace.paused else ""
         return (
             f"<smpp channel {self.name}: {self.sessions_up} of {len(self.sessions)} sessions up, "
-            f"queue {self.queue}, width {self.settings.width}, "
-            f"rate {self.settings.rate or 'unlimited'}{paused}>"
+            f"queue {self.queue}, width {self.settings.width}, {self.pace}>"
         )
 
     @property
     def sessions_up(self) -> int:
         return len(self._up)
+
+    def receipted(self, parts: int) -> Sequence[int]:
+        which = self.settings.dialect.receipt_part
+        return range(1, parts + 1) if which == "all" else (1,) if which == "first" else (parts,)
 
     def index_key(self, smsc_id: str) -> str:
         return index_key(smsc_id)
@@ -271,7 +328,7 @@ class SmppChannel:
     def link(self, name: str, serve: Serve) -> Link:
         backoff = Backoff(dial=self.settings.reconnect, refused=self.settings.rebind)
         return Link(
-            name, serve, self._clock, backoff=backoff, now=self.now, errors=self.metrics.errors.labels("link")
+            name, serve, self.clock, backoff=backoff, now=self.now, errors=self.metrics.errors.labels("link")
         )
 
     def connect(self, session: SmppSession) -> Deferred[Any]:
@@ -282,7 +339,7 @@ class SmppChannel:
             settings.timers.seconds,
             settings.width,
             lambda _: session,
-            self._clock,
+            self.clock,
             interface_version=VERSIONS[settings.interface_version],
             errors=self.metrics.errors.labels("smpp"),
         )
@@ -305,86 +362,47 @@ class SmppChannel:
         session.yield_waiting()
         return self._upstream.closed(session)
 
-    def compose(self, submission: Submission) -> SubmitSm | Refused:
-        """The submit_sm of a message, or why there can be none."""
-        dialect = self.settings.dialect
-        message = submission.message
-        if message.text is None:
-            return Refused("binary messages are not supported yet")
-        coding = choose(
-            message.text, message.encoding, default_alphabet=dialect.default_alphabet, max_parts=1
-        )
-        if isinstance(coding, Impossible):
-            return Refused(coding.problem)
-        source = message.from_ or self.settings.from_
-        try:
-            return submit_sm(submission, coding.pieces[0], coding.encoding, source, dialect, self.now())
-        except EncodeError as error:
-            return Refused(str(error))
+    def taken_late(self, submission: Submission, outcome: Outcome) -> None:
+        """A part was taken after its attempt had ended."""
+        self._upstream.taken_late(self, submission, outcome)
 
-    def read(self, answer: Answer) -> Outcome | None:
-        """What an answer means for the message; None where the whole channel is to wait and send it again."""
+    def read(self, answer: Answer, session: SmppSession, sent: float) -> Outcome | None:
+        """What an answer means for the message; None where the whole channel is to wait and send it again.
+
+        `sent` is when the part left, as `Pace.now` had it.
+        """
         if isinstance(answer, TimedOut):
             return Unknown("no response in time")
         if isinstance(answer, LinkLost):
             return Unknown(answer.reason, link_lost=True) if answer.sent else Unsent(answer.reason)
         code = answer.response.command_status
         status = Status(code, status_name(code))
-        match self.settings.dialect.classify(code):
-            case "ok" if isinstance(answer.response, SubmitSmResp):
-                return Accepted((Part(answer.response.message_id),), status)
-            case "permanent":
-                return Refused(status.name, status)
-            case "throttled" | "link" as kind:
-                self._pause(kind, status)
-                return None
-        return Later(status.name, status)
+        meaning = self.settings.dialect.classify(code)
+        if meaning == "throttled":
+            self._slow_down(status, sent)
+            return None
+        if meaning == "link":
+            session.part(f"submit refused: {status.name}")
+            return Unsent(status.name)
+        self._took(sent)
+        if meaning == "ok" and isinstance(answer.response, SubmitSmResp):
+            return Accepted((Part(answer.response.message_id),), status)
+        if meaning == "permanent":
+            return Refused(status.name, status)
+        return Later(status.name, status, budget=UNKNOWN_ATTEMPTS if meaning == "unknown" else None)
 
-    def _pause(self, kind: str, status: Status) -> None:
+    def _slow_down(self, status: Status, sent: float) -> None:
         """The message centre speaks about the link, not about the message, which keeps its place."""
         self.metrics.throttled.labels(self.name).inc()
-        before = self.pace.paused
-        seconds = self.pace.throttled()
         self.last_error = status.name
-        if not before:
+        if self.pace.throttled(sent):
             self.log.warn(
-                "{channel}: {status}; paused for {seconds:.1f} s",
+                "{channel}: {status}; goes on at {rate:.1f} parts a second and finds its rate from there",
                 channel=self.name,
                 status=status.name,
-                seconds=seconds,
+                rate=self.pace.rate,
             )
 
-    # -- incoming ---------------------------------------------------------------------------------
-
-    def took(self, pdu: DeliverSm | DataSm) -> Deferred[Pdu]:
-        """A message came from the message centre; fires with the response it is due. Never fails."""
-        receipt = parse(pdu, self.settings.dialect)
-        if receipt is None:
-            return Deferred.fromCoroutine(self._refuse_inbound(pdu))
-        return Deferred.fromCoroutine(self._took_receipt(pdu, receipt)).addErrback(self._not_stored, pdu)
-
-    async def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Pdu:
-        smsc_id = receipt.id or ""
-        report = Report(state=receipt.state, smsc_id=smsc_id, stat=receipt.stat, err=receipt.err)
-        recipient = pdu.source_addr.lstrip("+")
-        codec = await self._upstream.receipt(
-            self, candidates(smsc_id, self._ids) if smsc_id else (), recipient, report
-        )
-        if self._ids.learn(codec, smsc_id):
-            self.log.info(
-                "{channel}: message ids in receipts are read as {reading}",
-                channel=self.name,
-                reading=self._ids.name or "unknown again",
-            )
-        return response_to(pdu)
-
-    def _not_stored(self, failure: Failure, pdu: Pdu) -> Pdu:
-        """Not stored is not taken: the message centre keeps it and sends it again."""
-        if not isinstance(failure.value, BrokerError | StorageError):
-            self.log.failure("{channel}: a receipt could not be taken", failure=failure, channel=self.name)
-            self.metrics.errors.labels("receipt").inc()
-        return response_to(pdu, command_status=self.settings.dialect.unavailable_status)
-
-    async def _refuse_inbound(self, pdu: Pdu) -> Pdu:
-        self.metrics.receipts.labels(self.name, "inbound").inc()
-        return response_to(pdu, command_status=self.settings.dialect.unavailable_status)
+    def _took(self, sent: float) -> None:
+        if self.pace.took(sent):
+            self.log.info("{channel}: no longer throttled", channel=self.name)

@@ -11,6 +11,7 @@ from smsgw import __version__
 from smsgw.cli.check import check
 from smsgw.cli.demo import demo
 from smsgw.cli.events import events
+from smsgw.cli.parts import parts
 from smsgw.cli.send import send
 from smsgw.simulator.command import smsc
 
@@ -27,5 +28,5 @@ def simulate() -> None:
 
 
 simulate.add_command(smsc)
-for command in (check, demo, events, send):
+for command in (check, demo, events, parts, send):
     main.add_command(command)

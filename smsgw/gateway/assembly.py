@@ -75,20 +75,46 @@ def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
     Raises:
         ConfigError: an endpoint or a URL that no part understands.
     """
-    clock = MonotonicClock(reactor)
     gateway = Gateway(
         broker_of(configuration, reactor),
         ledger_of(configuration, reactor),
         names=names_of(configuration),
-        rules=[Rule(route.to, route.queue, route.spill) for route in configuration.routes],
+        rules=rules_of(configuration),
         keep=configuration.ledger.keep,
         park=configuration.receipts.park,
+        assembly_timeout=configuration.inbound.assembly_timeout,
+        max_parts=configuration.inbound.max_parts,
         stop_timeout=configuration.stop_timeout,
-        clock=clock,
+        dedupe=configuration.ledger.dedupe,
+        route_delay=configuration.retry_steps[0],
+        clock=MonotonicClock(reactor),
     )
-    for name, settings in configuration.channels.items():
-        gateway.channels[name] = _channel(name, settings, gateway, reactor, clock)
+    gateway.channels.update(channels_of(configuration, gateway, reactor))
     return gateway
+
+
+def rules_of(configuration: Configuration) -> list[Rule]:
+    return [Rule(route.to, route.queue, route.spill) for route in configuration.routes]
+
+
+def channels_of(configuration: Configuration, gateway: Gateway, reactor: Any) -> dict[str, Channel]:
+    """Every configured channel, not yet started; `gateway` is what they work for.
+
+    Raises:
+        ConfigError: endpoints that Twisted does not understand, a line for each.
+    """
+    clock = MonotonicClock(reactor)
+    made: dict[str, Channel] = {}
+    wrong = []
+    for name, settings in configuration.channels.items():
+        try:
+            made[name] = _channel(name, settings, gateway, reactor, clock)
+        except ConfigError as error:
+            wrong.append(str(error))
+    if wrong:
+        place, _, problem = "\n".join(wrong).partition(": ")
+        raise ConfigError(place, problem)
+    return made
 
 
 def _channel(
@@ -103,6 +129,7 @@ def _channel(
             delay=settings.delay,
             upstream=gateway,
             clock=clock,
+            now=gateway.now,
         )
     return SmppChannel(
         name,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 
 from twisted.internet.defer import Deferred
 
@@ -41,24 +40,27 @@ class UnderWay:
     """Which message ids are being carried. Of one id there may be several: they are not ours to make."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Carrying] = {}
+        self._count: Counter[str] = Counter()
+        self._waiting: dict[str, list[Deferred[None]]] = {}
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._count)
 
-    @contextmanager
-    def carrying(self, message_id: str) -> Iterator[None]:
-        """While the body of the `with` runs."""
-        mine = self._by_id.setdefault(message_id, Carrying())
-        mine.began()
-        try:
-            yield
-        finally:
-            if mine.carrying == 1:
-                del self._by_id[message_id]  # before others hear of it, who ask at once
-            mine.ended()
+    def began(self, message_id: str) -> None:
+        """One of this id is being carried from now on."""
+        self._count[message_id] += 1
+
+    def ended(self, message_id: str) -> None:
+        """It is no more; those who wait for the last one go on, one after the other."""
+        self._count[message_id] -= 1
+        if not self._count[message_id]:
+            del self._count[message_id]
+            for each in self._waiting.pop(message_id, ()):
+                each.callback(None)
 
     async def gone(self, message_id: str) -> None:
         """Wait until this id is not being carried."""
-        while message_id in self._by_id:
-            await self._by_id[message_id].idle()
+        while message_id in self._count:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.setdefault(message_id, []).append(waiting)
+            await waiting

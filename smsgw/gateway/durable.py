@@ -17,17 +17,19 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from smsgw.broker.base import Broker, BrokerError, Delivery, Properties
+from smsgw.broker.base import Broker, BrokerError, Delivery, Properties, QueueFull
 from smsgw.broker.topology import Names
 from smsgw.errors import SmsgwError, StorageError, Undecodable
 from smsgw.gateway.events import Events, undecodable
 from smsgw.message import Event, Submission, decode
 from smsgw.metrics import Metrics
+from smsgw.outcome import Progress
 
 T = TypeVar("T")
 
 ATTEMPT = "x-smsgw-attempt"
 DEADLINE = "x-smsgw-deadline"
+PROGRESS = "x-smsgw-progress"
 REASON = "x-smsgw-reason"
 QUEUE = "x-smsgw-queue"
 AGAIN = "x-smsgw-again"
@@ -59,6 +61,7 @@ def submission_of(delivery: Delivery, now: float) -> Submission:
         timestamp=properties.timestamp,
         attempt=attempt if isinstance(attempt, int) and attempt > 0 else 1,
         deadline=deadline / 1000 if isinstance(deadline, int) else None,
+        progress=_progress(properties.headers.get(PROGRESS)),
     )
 
 
@@ -67,15 +70,43 @@ def repeated(delivery: Delivery, submission: Submission) -> bool:
     return delivery.redelivered or submission.attempt > 1 or AGAIN in delivery.properties.headers
 
 
-def next_attempt(delivery: Delivery, submission: Submission, reason: str) -> Properties:
-    """The properties with which a message goes to a delay queue: what was fixed at first stays fixed."""
-    properties = marked(delivery, reason)
-    fixed = {} if submission.deadline is None else {DEADLINE: round(submission.deadline * 1000)}
+_progress_decoder = msgspec.json.Decoder(Progress)
+
+
+def _progress(header: object) -> Progress | None:
+    """What an earlier attempt wrote; a header that is not ours means that there was none."""
+    try:
+        return _progress_decoder.decode(header) if isinstance(header, str) else None
+    except msgspec.DecodeError:
+        return None
+
+
+def next_attempt(
+    delivery: Delivery, submission: Submission, reason: str, progress: Progress | None = None
+) -> Properties:
+    """The properties with which a message goes to a delay queue.
+
+    `progress` is how far the attempt got that is over.
+    """
+    properties = continued(delivery, submission, progress)
+    headers = {**properties.headers, ATTEMPT: submission.attempt + 1, REASON: reason, QUEUE: delivery.queue}
+    return msgspec.structs.replace(properties, headers=headers)
+
+
+def continued(delivery: Delivery, submission: Submission, progress: Progress | None) -> Properties:
+    """The properties of a message that is published again: what was fixed at first stays fixed."""
+    headers = kept_headers(delivery)
+    headers.pop(PROGRESS, None)
+    if submission.deadline is not None:
+        headers[DEADLINE] = round(submission.deadline * 1000)
+    if progress is not None:
+        headers[PROGRESS] = msgspec.json.encode(progress).decode()
     return msgspec.structs.replace(
-        properties,
-        headers={**properties.headers, ATTEMPT: submission.attempt + 1, **fixed},
+        delivery.properties,
+        headers=headers,
         message_id=submission.id,
         timestamp=int(submission.made),
+        expiration=None,
     )
 
 
@@ -128,7 +159,19 @@ class Durable:
         """Send a delivery's message on; the delivery itself stays to be settled."""
         await self._insist(
             delivery,
-            lambda: self._broker.publish(exchange, key, delivery.body, properties, mandatory=bool(key)),
+            lambda: self._broker.publish(exchange, key, delivery.body, properties, mandatory=True),
+        )
+
+    async def offer(self, delivery: Delivery, exchange: str, key: str, properties: Properties) -> None:
+        """As `publish`, but not to a queue that is full.
+
+        Raises:
+            QueueFull: it is, or the broker can't store it.
+        """
+        await self._insist(
+            delivery,
+            lambda: self._broker.publish(exchange, key, delivery.body, properties, mandatory=True),
+            but=QueueFull,
         )
 
     async def tell(self, delivery: Delivery, event: Event) -> None:
@@ -166,11 +209,16 @@ class Durable:
                 self._recovered("ledger")
                 return found
 
-    async def _insist(self, delivery: Delivery, publish: Callable[[], Deferred[None]]) -> None:
+    async def _insist(
+        self, delivery: Delivery, publish: Callable[[], Deferred[None]], but: type[BrokerError] | None = None
+    ) -> None:
+        """Until it is stored; `but` is an error that another try would not mend."""
         while True:
             try:
                 await publish()
             except BrokerError as error:
+                if but is not None and isinstance(error, but):
+                    raise
                 if not delivery.stale:
                     await self._failed("broker", error)
                 if delivery.stale:  # or has become so during the pause: to publish now would double it

@@ -46,8 +46,9 @@ def about(
     error: str | None = None,
     status: Status | None = None,
     delay: float | None = None,
+    parts: int = 1,
 ) -> Event:
-    """An event about a message that no message centre has taken."""
+    """An event about a message that no message centre has taken, or not all `parts` of it."""
     return Event(
         event=kind,
         id=submission.id,
@@ -55,7 +56,7 @@ def about(
         at=timestamp(at),
         channel=channel,
         to=submission.message.to,
-        parts=1,
+        parts=parts,
         status=status,
         error=error,
         delay=delay,

@@ -3,29 +3,32 @@
 `carry` is the whole story of one delivery. Each step must be durable before the next: the outcome is
 remembered in the ledger, then the event is confirmed by the broker, and only then is the delivery
 acknowledged. A crash anywhere repeats a step and loses nothing; what was accepted by a message centre
-is found in the ledger when the delivery comes again, and is not sent twice.
+is found in the ledger when the delivery comes again, and is not sent twice. Of a long message that was
+broken off the ledger knows the parts that were taken: the next attempt goes on behind them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw import folding
 from smsgw.broker.base import Broker, Consumer, Delivery
-from smsgw.channel.base import Session
-from smsgw.errors import Undecodable
+from smsgw.channel.base import Channel, Session
+from smsgw.config import Dedupe
+from smsgw.errors import StorageError, Undecodable
 from smsgw.folding import Record
+from smsgw.gateway.attempt import Attempt
 from smsgw.gateway.carrying import Carrying, UnderWay
-from smsgw.gateway.durable import PAUSE, Durable, TakenBack, next_attempt, repeated, submission_of
-from smsgw.gateway.events import about
-from smsgw.ledger.base import Ledger, Owed
+from smsgw.gateway.durable import PAUSE, Durable, TakenBack, continued, next_attempt, repeated, submission_of
+from smsgw.ledger.base import Ledger, Owed, Recalled
 from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
@@ -43,7 +46,12 @@ class Feed(Carrying):
         super().__init__()
         self.session = session
         self.consumer: Consumer | None = None
-        self.places = DeferredSemaphore(session.width)
+        self.waiting: deque[Delivery] = deque()
+
+    @property
+    def free(self) -> int:
+        """Places for those that wait; below 0 where the last that came has none."""
+        return self.session.width - (self.carrying - len(self.waiting))
 
     def __repr__(self) -> str:
         return f"<feed {self.session.name}: {self.carrying}/{self.session.width}>"
@@ -63,6 +71,7 @@ class Outgoing:
         metrics: Metrics,
         clock: IReactorTime,
         pay: Callable[[Sequence[Owed]], None],
+        dedupe: Dedupe = "redelivered",
     ) -> None:
         self.feeds: dict[Session, Feed] = {}
         self.accepted: Counter[str] = Counter()
@@ -73,6 +82,8 @@ class Outgoing:
         self._clock = clock
         self._pay = pay
         self._under_way = UnderWay()
+        self._dedupe = dedupe
+        self._taken: set[Delivery] = set()
 
     # -- sessions come and go -------------------------------------------------------------------
 
@@ -98,23 +109,47 @@ class Outgoing:
     def _take(self, feed: Feed, delivery: Delivery) -> None:
         """A delivery arrived. Whatever goes wrong in a way that nobody expected ends here."""
         feed.began()
-        carried = Deferred.fromCoroutine(self._in_place(feed, delivery))
-        carried.addErrback(self._failed, delivery)
-        carried.addBoth(lambda _: feed.ended())
+        if feed.free < 0:
+            feed.waiting.append(delivery)
+        else:
+            self._start(feed, delivery)
 
-    async def _in_place(self, feed: Feed, delivery: Delivery) -> None:
-        async with feed.places:
-            await self.carry(delivery, feed.session)
+    def _start(self, feed: Feed, delivery: Delivery) -> None:
+        carried = Deferred.fromCoroutine(self.carry(delivery, feed.session))
+        carried.addErrback(self._failed, delivery)
+        carried.addBoth(self._ended, feed)
+
+    def _ended(self, _: object, feed: Feed) -> None:
+        feed.ended()
+        while feed.waiting and feed.free > 0:
+            delivery = feed.waiting.popleft()
+            if delivery.stale:
+                feed.ended()
+            else:
+                self._start(feed, delivery)
 
     def _failed(self, failure: Failure, delivery: Delivery) -> None:
+        taken = delivery in self._taken
+        self._taken.discard(delivery)
         if isinstance(failure.value, TakenBack):
             return
         if isinstance(failure.value, CancelledError):
             delivery.nack()
             return
-        self.log.failure("a message could not be carried; it goes back to its queue", failure=failure)
         self._metrics.errors.labels("outgoing").inc()
+        if taken:
+            # back in its queue it would be sent again, and fail again, each second
+            self.log.failure("a message that was taken could not be settled; to the dead", failure=failure)
+            Deferred.fromCoroutine(self._bury(delivery)).addErrback(self._failed, delivery)
+            return
+        self.log.failure("a message could not be carried; it goes back to its queue", failure=failure)
         self._clock.callLater(PAUSE, delivery.nack)
+
+    async def _bury(self, delivery: Delivery) -> None:
+        await self._durable.dead_letter(
+            delivery, "taken by the message centre, then an error of ours", "error"
+        )
+        delivery.ack()
 
     # -- one message ------------------------------------------------------------------------------
 
@@ -126,97 +161,134 @@ class Outgoing:
             submission = submission_of(delivery, self._durable.now())
         except Undecodable as error:
             return await self._durable.bury(delivery, channel, error)
-        if repeated(delivery, submission):
+        if self._repeated(delivery, submission):
             await self._under_way.gone(submission.id)  # its answer is still to come, and to be remembered
         if delivery.stale:
             raise TakenBack("taken back before its turn came")
-        with self._under_way.carrying(submission.id):
+        self._under_way.began(submission.id)
+        try:
             return await self._carry(delivery, session, submission)
+        finally:
+            self._under_way.ended(submission.id)
+
+    def _repeated(self, delivery: Delivery, submission: Submission) -> bool:
+        return self._dedupe == "always" or repeated(delivery, submission)
 
     async def _carry(self, delivery: Delivery, session: Session, submission: Submission) -> None:
         channel = session.channel.name
         known = await self._known(delivery, submission)
-        if known is not None:
+        if known is not None and known.record.progress is None:
             self._metrics.redelivered.labels(channel).inc()
-            await self._durable.tell(delivery, folding.accepted(known))
-            return delivery.ack()
+            return await self._told_again(delivery, known)
+        if known is not None:
+            submission = msgspec.structs.replace(submission, progress=known.record.progress)
         outcome = await session.deliver(submission)
         self._metrics.outcomes.labels(channel, type(outcome).__name__.lower()).inc()
-        return await self._settle(delivery, session, submission, outcome)
+        return await self._settle(delivery, Attempt(session.channel, submission, outcome))
 
-    async def _known(self, delivery: Delivery, submission: Submission) -> Record | None:
-        """What the ledger says of a message that may have been accepted before."""
-        if not submission.identified or not repeated(delivery, submission):
+    async def _known(self, delivery: Delivery, submission: Submission) -> Recalled | None:
+        """What the ledger says of a message that may have been accepted before, or some of its parts."""
+        if not submission.identified or not self._repeated(delivery, submission):
             return None
         return await self._durable.stored(lambda: self._ledger.recall(submission.id))
 
-    async def _settle(
-        self, delivery: Delivery, session: Session, submission: Submission, outcome: Outcome
-    ) -> None:
-        """The one table of what each outcome means."""
-        match outcome:
-            case Accepted():
-                await self._accepted(delivery, session, submission, outcome)
-            case Refused(error, status):
-                await self._end(delivery, session, submission, "rejected", error, status)
-            case Expired():
-                await self._end(delivery, session, submission, "expired", "deadline passed")
-            case Unknown(error) if submission.message.retry == "never":
-                await self._end(delivery, session, submission, "unknown", error)
-            case Unsent() | Unknown(_, True):
-                delivery.nack()
-            case Later(error, status):
-                await self._again(delivery, session, submission, error, status)
-            case Unknown(error):
-                await self._again(delivery, session, submission, error, end="unknown")
+    async def _told_again(self, delivery: Delivery, known: Recalled) -> None:
+        await self._durable.tell(delivery, folding.accepted(known.record))
+        if known.final is not None:
+            await self._durable.tell(delivery, known.final)
+        delivery.ack()
 
-    async def _accepted(
-        self, delivery: Delivery, session: Session, submission: Submission, outcome: Accepted
-    ) -> None:
-        channel, message = session.channel, submission.message
-        self.accepted[channel.name] += 1
-        ids = [part.smsc_id for part in outcome.parts]
-        record = Record(
-            id=submission.id,
-            to=message.to,
-            channel=channel.name,
-            parts=len(ids),
-            receipt=message.receipt if channel.receipts else "none",
-            attempt=submission.attempt,
-            accepted=self._durable.now(),
-            smsc_id=ids[0],
-            meta=message.meta,
-            correlation_id=submission.correlation_id,
-            reply_to=submission.reply_to,
-        )
-        keys = [(channel.index_key(smsc_id), smsc_id) for smsc_id in ids]
-        early = await self._durable.stored(lambda: self._ledger.remember(channel.account, record, keys))
+    async def _settle(self, delivery: Delivery, attempt: Attempt) -> None:
+        """The one table of what each outcome means."""
+        outcome = attempt.outcome
+        if isinstance(outcome, Accepted):
+            await self._accepted(delivery, attempt)
+            return
+        if outcome.progress is not None:
+            # parts were taken: their receipts will come, and they are not to be sent again
+            self._pay(await self._remember(attempt, attempt.record(self._durable.now())))
+        match outcome:
+            case Refused(error, status):
+                await self._end(delivery, attempt, "rejected", error, status)
+            case Expired():
+                await self._end(delivery, attempt, "expired", "deadline passed")
+            case Unknown(error) if attempt.submission.message.retry == "never":
+                await self._end(delivery, attempt, "unknown", error)
+            case Unsent():
+                await self._back(delivery, attempt)
+            case Unknown(_, True) if not delivery.redelivered:
+                # at once, but not a second time: a message may be what breaks the link
+                await self._back(delivery, attempt)
+            case Later(error, status, budget):
+                await self._again(delivery, attempt, error, status, budget=budget)
+            case Unknown(error):
+                await self._again(delivery, attempt, error, end="unknown")
+
+    def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
+        """A part whose attempt is over was taken after all: the next attempt will find it in the ledger."""
+        late = Deferred.fromCoroutine(self._taken_late(Attempt(channel, submission, outcome)))
+        return late.addErrback(self._late_failed)
+
+    async def _taken_late(self, attempt: Attempt) -> None:
+        """Of use as long as the message has no final event, and no later attempt was taken."""
+        submission, now = attempt.submission, self._durable.now()
+        delay = attempt.delay()
+        if submission.message.retry == "never" or delay is None or not attempt.in_time(now + delay):
+            return
+        known = await self._ledger.recall(submission.id)
+        if known is None or known.record.progress is not None:
+            self._pay(await self._remember(attempt, attempt.record(now)))
+
+    def _late_failed(self, failure: Failure) -> None:
+        """Then the message is sent again, as if no answer had come."""
+        if not isinstance(failure.value, StorageError | CancelledError):
+            self.log.failure("a late answer could not be used", failure=failure)
+            self._metrics.errors.labels("outgoing").inc()
+
+    async def _accepted(self, delivery: Delivery, attempt: Attempt) -> None:
+        self.accepted[attempt.channel.name] += 1
+        self._taken.add(delivery)
+        record = attempt.record(self._durable.now())
+        early = await self._remember(attempt, record)
         await self._durable.tell(delivery, folding.accepted(record))
         self._pay(early)
+        self._taken.discard(delivery)
         delivery.ack()
 
+    async def _remember(self, attempt: Attempt, record: Record) -> Sequence[Owed]:
+        account, keys, resumed = attempt.channel.account, attempt.keys(), attempt.resumed
+        return await self._durable.stored(
+            lambda: self._ledger.remember(account, record, keys, resumed=resumed)
+        )
+
     async def _end(
-        self,
-        delivery: Delivery,
-        session: Session,
-        submission: Submission,
-        kind: EventKind,
-        error: str,
-        status: Status | None = None,
+        self, delivery: Delivery, attempt: Attempt, kind: EventKind, error: str, status: Status | None = None
     ) -> None:
-        at = self._durable.now()
-        event = about(submission, kind, session.channel.name, at, final=True, error=error, status=status)
+        event = attempt.event(kind, self._durable.now(), final=True, error=error, status=status)
         await self._durable.tell(delivery, event)
         delivery.ack()
+
+    async def _back(self, delivery: Delivery, attempt: Attempt) -> None:
+        """To its queue, at once and without an attempt burned.
+
+        The ledger knows what was taken of it by its id; a message that its producer gave none takes along
+        the one that we gave it.
+        """
+        submission, progress = attempt.submission, attempt.progress
+        if progress is None or submission.identified:
+            return delivery.nack()
+        properties = continued(delivery, submission, progress)
+        await self._durable.publish(delivery, self._durable.names.submit, attempt.channel.queue, properties)
+        return delivery.ack()
 
     async def _again(
         self,
         delivery: Delivery,
-        session: Session,
-        submission: Submission,
+        attempt: Attempt,
         error: str,
         status: Status | None = None,
         *,
+        budget: int | None = None,
         end: EventKind | None = None,
     ) -> None:
         """Another attempt after a pause: a new publish to a delay queue, so that no slot is held.
@@ -226,18 +298,17 @@ class Outgoing:
         """
         if delivery.stale:
             raise TakenBack("taken back meanwhile: whoever gets it next makes the next attempt")
-        channel, now = session.channel, self._durable.now()
-        if submission.attempt > len(channel.retry):
+        submission, channel = attempt.submission, attempt.channel
+        now = self._durable.now()
+        delay = attempt.delay(budget)
+        if delay is None:
             await self._durable.dead_letter(delivery, error, "attempts")
-            return await self._end(delivery, session, submission, end or "rejected", error, status)
-        delay = float(channel.retry[submission.attempt - 1])
-        if submission.deadline is not None and now + delay >= submission.deadline:
-            return await self._end(delivery, session, submission, end or "expired", error, status)
-        event = about(
-            submission, "retrying", channel.name, now, final=False, error=error, status=status, delay=delay
-        )
+            return await self._end(delivery, attempt, end or "rejected", error, status)
+        if not attempt.in_time(now + delay):
+            return await self._end(delivery, attempt, end or "expired", error, status)
+        event = attempt.event("retrying", now, final=False, error=error, status=status, delay=delay)
         await self._durable.tell(delivery, event)
-        properties = next_attempt(delivery, submission, error)
+        properties = next_attempt(delivery, submission, error, attempt.progress)
         await self._durable.publish(delivery, self._durable.names.retry(delay), channel.queue, properties)
         return delivery.ack()
 

@@ -60,11 +60,23 @@ class Overview:
         if self._loop.running:
             self._loop.stop()
 
+    def forget_gone(self) -> None:
+        """Show no more of a channel that is there no longer, and of a queue that no channel is fed from."""
+        queues = {channel.queue for channel in self._channels.values()}
+        for name in self._accepted.keys() - self._channels.keys():
+            del self._accepted[name]
+            del self._outgoing.accepted[name]
+            self.rates.pop(name, None)
+        for queue in self.backlog.keys() - queues:
+            del self.backlog[queue]
+        self._metrics.forget_gone(self._channels.keys(), queues)
+
     def in_flight(self, channel: Channel) -> int:
         """Messages that a channel's sessions have taken and not yet settled."""
         return sum(feed.carrying for feed in self._outgoing.feeds.values() if feed.session.channel is channel)
 
     def _sample(self) -> Deferred[None]:
+        self.forget_gone()
         self._sample_rates()
         return Deferred.fromCoroutine(self._sample_backlogs()).addErrback(self._failed)
 

@@ -1,26 +1,25 @@
 """Receipts on their way back: claimed in the ledger, told as events, and only then answered.
 
 The ledger writes what a receipt means and the event it causes in one transaction, so an event is
-*owed* from then on until the broker has confirmed it. `Receipts` pays: at once for the receipt at
-hand, and by a sweep for what a crash or a broker outage left behind. A sweep also forgets what is
-older than the ledger keeps.
+*owed* from then on until the broker has confirmed it. `Receipts` pays (`smsgw.gateway.outbox`): at once
+for the receipt at hand, and by a sweep for what a crash or a broker outage left behind. A sweep also
+forgets what is older than the ledger keeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from smsgw.broker.base import Broker, BrokerError
+from smsgw.broker.base import Broker
 from smsgw.channel.base import Channel
-from smsgw.errors import StorageError
 from smsgw.folding import Report
 from smsgw.gateway.events import Events
+from smsgw.gateway.outbox import Outbox
 from smsgw.ledger.base import Ledger, Owed
 from smsgw.metrics import Metrics
 
@@ -53,9 +52,11 @@ class Receipts:
         self._events = events
         self._metrics = metrics
         self._now = now
-        self._keep = keep
-        self._park = park
-        self._paying: set[int] = set()
+        self.keep = keep
+        self.park = park
+        self._outbox: Outbox[Owed] = Outbox(
+            owed=ledger.owed, publish=self._tell, clear=ledger.clear, errors=metrics.errors.labels("receipts")
+        )
         self._clock = LoopingCall(self._sweep)
         self._clock.clock = clock
 
@@ -82,45 +83,27 @@ class Receipts:
         result = "parked" if claim.codec is None else "matched"
         self._metrics.receipts.labels(channel.name, result).inc()
         for owed in claim.owed:
-            await self._pay(owed)
+            await self._outbox.pay(owed)
         return claim.codec
 
     def pay(self, owed: Sequence[Owed]) -> None:
         """Tell these events; what fails stays owed and is swept up later."""
         for each in owed:
-            self._paid(each)
+            self._outbox.paid(each)
 
-    def _paid(self, owed: Owed) -> Deferred[bool]:
-        """Whether an event is told now. Never fails."""
-        return Deferred.fromCoroutine(self._pay(owed)).addCallbacks(lambda _: True, self._postponed)
-
-    async def _pay(self, owed: Owed) -> None:
-        self._paying.add(owed.number)
-        try:
-            await self._events.tell(owed.event, owed.correlation_id, owed.reply_to)
-            await self._ledger.clear([owed.number])
-        finally:
-            self._paying.discard(owed.number)
-
-    def _postponed(self, failure: Failure) -> bool:
-        if not isinstance(failure.value, BrokerError | StorageError | CancelledError):
-            self.log.failure("an event could not be told; it stays owed", failure=failure)
-            self._metrics.errors.labels("receipts").inc()
-        return False
+    async def _tell(self, owed: Owed) -> None:
+        await self._events.tell(owed.event, owed.correlation_id, owed.reply_to)
 
     def _sweep(self) -> Deferred[bool | None]:
-        return Deferred.fromCoroutine(self._sweep_once()).addErrback(self._postponed)
+        return Deferred.fromCoroutine(self._sweep_once()).addErrback(self._outbox.postponed)
 
     async def _sweep_once(self) -> None:
         more = True
         while more and self._clock.running:
-            expiry = await self._ledger.expire(self._now(), keep=self._keep, park=self._park, limit=STEP)
+            expiry = await self._ledger.expire(self._now(), keep=self.keep, park=self.park, limit=STEP)
             more = expiry.more
             if expiry.orphans:
                 self._metrics.receipts.labels("", "orphan").inc(expiry.orphans)
                 self.log.warn("{count} receipts belong to no message we know", count=expiry.orphans)
-        more = self._broker.state.name == "up"
-        while more and self._clock.running:
-            owed = [each for each in await self._ledger.owed(STEP) if each.number not in self._paying]
-            paid = await DeferredList([self._paid(each) for each in owed])
-            more = len(owed) == STEP and all(told for _, told in paid)
+        if self._broker.state.name == "up":
+            await self._outbox.sweep(STEP, lambda: bool(self._clock.running))

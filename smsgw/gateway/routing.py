@@ -1,8 +1,11 @@
 """The routing rules, for messages that are published with the key `route`.
 
 A rule is a set of prefixes and a list of queues; the first rule that matches the recipient decides,
-and of its queues the first that some channel is up for and that is not too long. `match` and `choose`
+and of its queues the first that some channel is up for and that is not too long. `match` and `ranked`
 are the pure part.
+
+A queue that is full refuses; then the next one is tried. When all are full the message waits in a delay
+queue and is routed anew, so that those behind it, which may go elsewhere, need not wait with it.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.broker.base import Broker, BrokerError, Consumer, Delivery
+from smsgw.broker.base import Broker, BrokerError, Consumer, Delivery, Properties, QueueFull
+from smsgw.broker.topology import ROUTE_KEY
 from smsgw.channel.base import Channel
 from smsgw.errors import Undecodable
 from smsgw.gateway.carrying import Carrying
@@ -46,11 +50,14 @@ def match(rules: Sequence[Rule], recipient: str) -> Rule | None:
     )
 
 
-def choose(rule: Rule, up: Mapping[str, bool], backlog: Mapping[str, int]) -> str:
-    """The first queue that is up and shorter than `spill`, else the first that is up, else the first."""
+def ranked(rule: Rule, up: Mapping[str, bool], backlog: Mapping[str, int]) -> list[str]:
+    """The queues of a rule: those that are up and shorter than `spill`, then those up, then the others.
+
+    Each in the order that the rule gives them.
+    """
     fit = [queue for queue in rule.queues if up.get(queue)]
     short = [queue for queue in fit if backlog.get(queue, 0) < rule.spill]
-    return (short or fit or list(rule.queues))[0]
+    return list(dict.fromkeys((*short, *fit, *rule.queues)))
 
 
 class Router:
@@ -65,13 +72,16 @@ class Router:
         rules: Sequence[Rule],
         channels: Mapping[str, Channel],
         *,
+        delay: float,
         metrics: Metrics,
         clock: IReactorTime,
     ) -> None:
+        """`delay` is that of a delay queue, in seconds: for messages whose queues are all full."""
         self.rules = tuple(rules)
         self._broker = broker
         self._durable = durable
         self._channels = channels
+        self._delay = delay
         self._metrics = metrics
         self._clock = clock
         self._consumer: Consumer | None = None
@@ -122,11 +132,20 @@ class Router:
             properties = msgspec.structs.replace(
                 delivery.properties, headers={**kept_headers(delivery), **again}, message_id=submission.id
             )
-            submit = self._durable.names.submit
-            await self._durable.publish(delivery, submit, await self._queue(rule), properties)
+            await self._move(delivery, await self._queues(rule), properties)
         return delivery.ack()
 
-    async def _queue(self, rule: Rule) -> str:
+    async def _move(self, delivery: Delivery, queues: Sequence[str], properties: Properties) -> None:
+        """To the first of the queues that takes it, else to a delay queue that leads back here."""
+        names = self._durable.names
+        for queue in queues:
+            try:
+                return await self._durable.offer(delivery, names.submit, queue, properties)
+            except QueueFull:
+                continue
+        return await self._durable.publish(delivery, names.retry(self._delay), ROUTE_KEY, properties)
+
+    async def _queues(self, rule: Rule) -> list[str]:
         up = dict.fromkeys(rule.queues, False)
         for channel in self._channels.values():
             if channel.queue in up and channel.sessions_up:
@@ -137,4 +156,4 @@ class Router:
                 backlog[queue] = await self._broker.depth(self._durable.names.queue(queue))
             except BrokerError:
                 backlog[queue] = 0
-        return choose(rule, up, backlog)
+        return ranked(rule, up, backlog)

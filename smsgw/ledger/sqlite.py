@@ -2,8 +2,9 @@
 
 Four tables: `message` (accepted messages, one row each), `part` (which SMSC id belongs to which part
 of which message), `parked` (receipts that came before their id was known, one row for each reading of
-the id) and `owed` (events to publish). Writes are committed in groups on a worker thread
-(`smsgw.sqlite.Database`), so one fsync serves all that happened meanwhile.
+the id) and `owed` (events to publish). Those of inbound messages are in `smsgw.ledger.fragments`. Writes
+are committed in groups on a worker thread (`smsgw.sqlite.Database`), so one fsync serves all that happened
+meanwhile.
 
 Ids are not unique for ever: a message id may be sent twice, and a message centre's ids come round.
 So rows are found by index, newest first, never by a unique key.
@@ -18,9 +19,12 @@ from typing import TypeAlias
 import msgspec
 from twisted.internet.defer import Deferred
 
-from smsgw.folding import Record, Report, orphan, receipted, unreceipted
-from smsgw.ledger.base import Claim, Expiry, Owed
+from smsgw.folding import Record, Report, folded, orphan, receipted, unreceipted
+from smsgw.ledger import fragments
+from smsgw.ledger.base import Claim, Expiry, Kept, Key, Overdue, Owed, OwedInbound, Recalled
 from smsgw.message import Event
+from smsgw.sms import join
+from smsgw.sms.inbound import Arrival
 from smsgw.sqlite import Database
 
 SCHEMA = (
@@ -67,6 +71,7 @@ SCHEMA = (
     );
     CREATE INDEX owed_message ON owed (message);
     """,
+    fragments.TABLES,
 )
 
 _packer = msgspec.msgpack.Encoder()
@@ -74,7 +79,6 @@ _records = msgspec.msgpack.Decoder(Record)
 _reports = msgspec.msgpack.Decoder(Report)
 _events = msgspec.msgpack.Decoder(Event)
 
-Keys: TypeAlias = Sequence[tuple[str, str]]
 Candidates: TypeAlias = Sequence[tuple[str, str]]
 
 
@@ -95,10 +99,12 @@ class SqliteLedger:
     def stop(self) -> Deferred[None]:
         return self._database.close().addCallback(lambda _: self._closed())
 
-    def remember(self, account: str, record: Record, keys: Keys) -> Deferred[Sequence[Owed]]:
-        return self._database.run(lambda db: _remember(db, account, record, keys))
+    def remember(
+        self, account: str, record: Record, keys: Sequence[Key], *, resumed: bool = False
+    ) -> Deferred[Sequence[Owed]]:
+        return self._database.run(lambda db: _remember(db, account, record, keys, resumed))
 
-    def recall(self, message_id: str) -> Deferred[Record | None]:
+    def recall(self, message_id: str) -> Deferred[Recalled | None]:
         return self._database.run(lambda db: _recall(db, message_id))
 
     def claim(
@@ -121,34 +127,89 @@ class SqliteLedger:
     def expire(self, now: float, *, keep: float, park: float, limit: int) -> Deferred[Expiry]:
         return self._database.run(lambda db: _expire(db, now, keep, park, limit))
 
+    def keep(self, key: join.Key, fragment: join.Fragment, arrival: Arrival, *, limit: int) -> Deferred[Kept]:
+        return self._database.run(lambda db: fragments.keep(db, key, fragment, arrival, limit))
 
-def _remember(db: sqlite3.Connection, account: str, record: Record, keys: Keys) -> list[Owed]:
-    waiting = 0 if record.receipt == "none" else len(keys)
-    message = db.execute(
-        "INSERT INTO message (id, accepted, waiting, record) VALUES (?, ?, ?, ?)",
-        (record.id, record.accepted, waiting, _packer.encode(record)),
-    ).lastrowid
-    assert message is not None  # noqa: S101  sqlite3 gives it after every INSERT
-    if not waiting:
-        return []
+    def owed_inbound(self, before: float, limit: int) -> Deferred[Sequence[OwedInbound]]:
+        return self._database.run(lambda db: fragments.owed(db, before, limit), write=False)
+
+    def clear_inbound(self, numbers: Sequence[int]) -> Deferred[None]:
+        return self._database.run(lambda db: fragments.clear(db, numbers))
+
+    def expire_inbound(self, before: float, now: float, limit: int) -> Deferred[Overdue]:
+        return self._database.run(lambda db: fragments.expire(db, before, now, limit))
+
+
+def _remember(
+    db: sqlite3.Connection, account: str, record: Record, keys: Sequence[Key], resumed: bool
+) -> list[Owed]:
+    message = _unfinished(db, record) if resumed else None
+    owed = []
+    if message is None:
+        if record.attempt > 1:
+            db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
+        message = db.execute(
+            "INSERT INTO message (id, accepted, waiting, record) VALUES (?, ?, ?, ?)",
+            (record.id, record.accepted, record.awaits, _packer.encode(record)),
+        ).lastrowid
+        assert message is not None  # noqa: S101  sqlite3 gives it after every INSERT
+    else:
+        owed = _resume(db, message, record)
+    if not keys:
+        return owed
     recipient = _digits(record.to)
     db.executemany(
-        "INSERT INTO part (message, number, account, key, recipient, smsc_id) VALUES (?, ?, ?, ?, ?, ?)",
-        [(message, n, account, key, recipient, smsc_id) for n, (key, smsc_id) in enumerate(keys, 1)],
+        """
+        INSERT OR IGNORE INTO part (message, number, account, key, recipient, smsc_id)
+        VALUES (?, ?, ?, ?, ?, ?)
+        """,
+        [(message, key.part, account, key.key, recipient, key.smsc_id) for key in keys],
     )
-    return [
+    return owed + [
         owed
-        for n, (key, _) in enumerate(keys, 1)
-        for report in _unpark(db, account, key, recipient)
-        for owed in _note(db, message, n, report, record.accepted)
+        for key in keys
+        for report in _unpark(db, account, key.key, recipient)
+        for owed in _note(db, message, key.part, report, record.accepted)
     ]
 
 
-def _recall(db: sqlite3.Connection, message_id: str) -> Record | None:
-    row = db.execute(
-        "SELECT record FROM message WHERE id = ? ORDER BY n DESC LIMIT 1", (message_id,)
+def _unfinished(db: sqlite3.Connection, record: Record) -> int | None:
+    """The row of an earlier attempt that took the first parts of a message."""
+    found = db.execute(
+        "SELECT n, record FROM message WHERE id = ? ORDER BY n DESC LIMIT 1", (record.id,)
     ).fetchone()
-    return _records.decode(row[0]) if row else None
+    return found[0] if found and _records.decode(found[1]).progress is not None else None
+
+
+def _resume(db: sqlite3.Connection, message: int, record: Record) -> list[Owed]:
+    """More parts were taken. If the receipts that decide are in already, the message ends here."""
+    db.execute(
+        "UPDATE message SET accepted = ?, record = ? WHERE n = ?",
+        (record.accepted, _packer.encode(record), message),
+    )
+    (waiting,) = db.execute("SELECT waiting FROM message WHERE n = ?", (message,)).fetchone()
+    if waiting or not record.awaits or record.progress is not None:
+        return []
+    event = _final(db, message, record, record.accepted)
+    return [_owe(db, message, event, record.correlation_id, record.reply_to)] if event else []
+
+
+def _final(db: sqlite3.Connection, message: int, record: Record, now: float) -> Event | None:
+    """The last word on a message of which all receipts are in. None: it was another attempt's to say."""
+    reports = [report for report in _known(db, message).values() if report]
+    return folded(record, reports, now) if len(reports) == record.awaits else None
+
+
+def _recall(db: sqlite3.Connection, message_id: str) -> Recalled | None:
+    row = db.execute(
+        "SELECT n, waiting, record FROM message WHERE id = ? ORDER BY n DESC LIMIT 1", (message_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    number, waiting, record = row[0], row[1], _records.decode(row[2])
+    if waiting or not record.awaits or record.progress is not None:
+        return Recalled(record)
+    return Recalled(record, _final(db, number, record, record.accepted))
 
 
 def _claim(
@@ -199,24 +260,28 @@ def _note(db: sqlite3.Connection, message: int, number: int, report: Report, now
     row = db.execute("SELECT record, waiting FROM message WHERE n = ?", (message,)).fetchone()
     if row is None:
         return []
-    known = [
-        _reports.decode(blob) if blob else None
-        for (blob,) in db.execute("SELECT report FROM part WHERE message = ? ORDER BY number", (message,))
-    ]
-    if row[1] == 0 or (known[number - 1] is not None and report.final):
+    known = _known(db, message)
+    if row[1] == 0 or (known[number] is not None and report.final):
         return _owed(db, "message = ? ORDER BY n", message)
     if report.final:
-        known[number - 1] = report
+        known[number] = report
         db.execute(
             "UPDATE part SET report = ? WHERE message = ? AND number = ?",
             (_packer.encode(report), message, number),
         )
         db.execute("UPDATE message SET waiting = waiting - 1 WHERE n = ?", (message,))
     record = _records.decode(row[0])
+    reports = [*known.values(), *[None] * (record.awaits - len(known))]
     return [
         _owe(db, message, event, record.correlation_id, record.reply_to)
-        for event in receipted(record, number, report, known, now)
+        for event in receipted(record, number, report, reports, now)
     ]
+
+
+def _known(db: sqlite3.Connection, message: int) -> dict[int, Report | None]:
+    """The final words on the parts of a message that were taken so far."""
+    rows = db.execute("SELECT number, report FROM part WHERE message = ? ORDER BY number", (message,))
+    return {number: _reports.decode(report) if report else None for number, report in rows}
 
 
 def _park(
@@ -282,7 +347,9 @@ def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit:
         "SELECT n, waiting, record FROM message WHERE accepted < ? ORDER BY accepted LIMIT ?",
         (now - keep, limit),
     ).fetchall()
-    owed = [_give_up(db, n, _records.decode(record), now) for n, waiting, record in old if waiting]
+    waiting = [(n, _records.decode(record)) for n, waits, record in old if waits]
+    # one that was never whole has had its last word, or will have it, from its last attempt
+    owed = [_give_up(db, n, record, now) for n, record in waiting if record.progress is None]
     db.executemany("DELETE FROM part WHERE message = ?", [(n,) for n, _, _ in old])
     db.executemany("DELETE FROM message WHERE n = ?", [(n,) for n, _, _ in old])
     orphans = db.execute(

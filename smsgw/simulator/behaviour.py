@@ -75,17 +75,21 @@ class Inbound(
 ):
     """A message from a phone (MO). `text` may hold `{n}`, the number of the message from 1.
 
-    A text too long for one short message goes out as parts, told apart as `form` says.
-    `data` (hex, with its UDH if `esm_class` says so) is sent as it is, instead of a text.
+    A text too long for one short message goes out as parts, told apart as `form` says; where they are
+    `mixed`, each has the alphabet that it needs itself. `data` (hex, with its UDH if `esm_class` says so)
+    is sent as it is, instead of a text. With several `senders` the messages come from as many numbers in
+    turn, counted from `from`; each phone counts its own references, from 1.
     """
 
     source: str = "46700000001"
+    senders: Annotated[int, msgspec.Meta(ge=1)] = 1
     to: str = "12345"
     text: str = "inbound {n}"
     form: Literal["udh", "udh16", "sar", "payload"] = "udh"
     data: Annotated[str, msgspec.Meta(pattern="^([0-9A-Fa-f]{2})*$", max_length=508)] = ""
     data_coding: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     esm_class: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+    mixed: bool = False
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

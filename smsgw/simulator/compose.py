@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+import msgspec
+
 from smsgw.errors import Misuse
 from smsgw.simulator.behaviour import Inbound
 from smsgw.simulator.receipts import MESSAGE_STATES, Fact, Spelling, network_error
 from smsgw.simulator.submits import Submit
 from smsgw.smpp.constants import EsmClass, Npi, Tag, Ton
 from smsgw.smpp.pdu import DataSm, DeliverSm
+from smsgw.sms.alphabets import DEFAULT
 from smsgw.sms.coding import Impossible, choose
 from smsgw.sms.split import Part, split
 
@@ -58,12 +61,32 @@ def inbound(message: Inbound, number: int) -> tuple[DeliverSm, ...]:
     Raises:
         Misuse: its text can't be sent.
     """
+    turn, sender = divmod(number - 1, message.senders)
+    message = msgspec.structs.replace(message, source=_counted(message.source, sender))
     if message.data:
         return (_deliver(message, bytes.fromhex(message.data), message.esm_class, message.data_coding),)
-    coding = choose(message.text.replace("{n}", str(number)), form=message.form)
+    coding = choose(
+        message.text.replace("{n}", str(number)), "ucs2" if message.mixed else "auto", form=message.form
+    )
     if isinstance(coding, Impossible):
         raise Misuse(f"inbound text: {coding.problem}")
-    return tuple(_parts(message, split(coding, reference=number)))
+    parts = split(coding, reference=turn + 1)
+    return tuple(_parts(message, tuple(map(_narrowed, parts)) if message.mixed else parts))
+
+
+def _counted(source: str, more: int) -> str:
+    """The number of so many phones further on; a name has no next one."""
+    digits = source.lstrip("+")
+    return str(int(digits) + more).zfill(len(digits)) if digits.isdigit() else source
+
+
+def _narrowed(part: Part) -> Part:
+    """A part cut as UCS-2, in GSM 7-bit where its own characters allow that."""
+    try:
+        septets = DEFAULT.encode(part.payload.decode("utf-16-be"))
+    except UnicodeEncodeError:
+        return part
+    return msgspec.structs.replace(part, payload=septets, encoding="gsm7")
 
 
 def _parts(message: Inbound, parts: tuple[Part, ...]) -> Iterator[DeliverSm]:

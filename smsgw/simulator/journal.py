@@ -24,8 +24,9 @@ BUFFER = 1 << 16
 class Entry(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One line. `at` is in seconds since the epoch, `data` the message's octets in hex.
 
-    `id` is the id of the submit_sm_resp; `text` is there where the octets are text. `times` says
-    how often this text was taken for this destination, 2 being a duplicate.
+    `id` is the id of the submit_sm_resp; `text` is there where the octets are text. `tlvs` are keyed
+    `0x020c`, octets in hex; message_payload is not among them, being in `data`. `times` says how often
+    this text was taken for this destination, 2 being a duplicate.
     """
 
     at: float
@@ -42,6 +43,7 @@ class Entry(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     data: str | None = None
     data_coding: int | None = None
     esm_class: int | None = None
+    tlvs: dict[str, int | str] = {}
     times: int | None = None
     stat: str | None = None
     status: int | None = None

@@ -356,6 +356,7 @@ class Session:
                 "data": submits.octets(pdu).hex(),
                 "data_coding": pdu.data_coding,
                 "esm_class": pdu.esm_class,
+                "tlvs": submits.tlvs(pdu),
             }
         self._shared.journal.write(Entry(**(fields | more)))  # type: ignore[arg-type]
 

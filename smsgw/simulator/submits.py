@@ -37,6 +37,15 @@ def octets(pdu: Submit) -> bytes:
     return b"" if isinstance(pdu, DataSm) else pdu.short_message
 
 
+def tlvs(pdu: Submit) -> dict[str, int | str]:
+    """Its TLVs as the journal writes them, but for the message_payload."""
+    return {
+        f"0x{tag:04x}": value.hex() if isinstance(value, bytes) else value
+        for tag, value in pdu.tlvs
+        if tag != Tag.MESSAGE_PAYLOAD
+    }
+
+
 def place(pdu: Submit) -> Place:
     """Which part of a long message this is, by its header or its SAR TLVs; 1 of 1 if it is none."""
     if pdu.esm_class & _UDHI:

@@ -19,6 +19,7 @@ from smsgw.smpp.fields import MAX_OCTETS, EncodeError
 from smsgw.smpp.message_id import CodecName, IdCodec, MessageIdSetting, candidates, index_key
 from smsgw.smpp.operations import SubmitSm
 from smsgw.smpp.tlv import Tlvs
+from smsgw.sms.coding import Charset
 
 __all__ = [
     "Address",
@@ -29,15 +30,17 @@ __all__ = [
     "Encoding",
     "IdCodec",
     "MessageIdSetting",
+    "Reading",
     "StatusClass",
     "address",
     "candidates",
+    "charset",
     "index_key",
     "submit_sm",
 ]
 
 Encoding: TypeAlias = Literal["gsm7", "ucs2", "latin1", "binary"]
-StatusClass: TypeAlias = Literal["ok", "permanent", "temporary", "throttled", "link"]
+StatusClass: TypeAlias = Literal["ok", "permanent", "temporary", "throttled", "link", "unknown"]
 ErrorClass: TypeAlias = Literal["permanent", "temporary", "throttled", "link"]
 ReceiptState: TypeAlias = Literal["delivered", "undelivered", "buffered"]
 Octet = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -129,7 +132,7 @@ _STATUSES: dict[StatusClass, tuple[CommandStatus, ...]] = {
 STATUS_CLASSES: dict[int, StatusClass] = {
     int(status): name for name, statuses in _STATUSES.items() for status in statuses
 }
-"""Every status of the specifications, 3.4 and 5.0; what is not here is `temporary`."""
+"""Every status of the specifications, 3.4 and 5.0; what is not here is `unknown`."""
 
 
 class DataCodings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,7 +165,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `status` overrides error classes, keyed by code (`"0x0045"`); `receipt_states` overrides what a
     receipt's `stat` word means. `receipts`: `marked` takes for a receipt only what esm_class or a TLV
-    marks as one, `pattern` also what reads like one.
+    marks as one, `pattern` also what reads like one. `inbound_alphabets` overrides what a data_coding
+    means in messages from phones, keyed by octet (`"0x01"`).
     """
 
     message_id: MessageIdSetting = "auto"
@@ -179,28 +183,125 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     receipts: Literal["pattern", "marked"] = "pattern"
     receipt_part: Literal["all", "first", "last"] = "all"
     receipt_states: dict[str, ReceiptState] = {}
+    inbound_alphabets: dict[str, Charset] = {}
 
     def __post_init__(self) -> None:
         states = {word.upper(): state for word, state in self.receipt_states.items()}
+        alphabets = {_octet_key(octet): each for octet, each in self.inbound_alphabets.items()}
         msgspec.structs.force_setattr(
             self, "status", {_key(code): each for code, each in self.status.items()}
         )
         msgspec.structs.force_setattr(self, "receipt_states", states)
+        msgspec.structs.force_setattr(self, "inbound_alphabets", alphabets)
 
     def classify(self, status: int) -> StatusClass:
-        """What a command_status means for the message and the link. A code in no table: `temporary`."""
-        return self.status.get(f"0x{status:04x}") or STATUS_CLASSES.get(status, "temporary")
+        """What a command_status means for the message and the link.
+
+        `unknown` is a code in no table, as vendors have them from 0x400 on: nobody can say whether it passes.
+        """
+        return self.status.get(f"0x{status:04x}") or STATUS_CLASSES.get(status, "unknown")
 
 
 def _key(code: str) -> str:
     """The one spelling of an override's key. Raises ValueError."""
-    try:
-        number = int(code, 0)
-    except ValueError:
-        number = -1
+    number = _number(code)
     if not 0 < number <= 0xFFFFFFFF:
         raise ValueError(f'expected a command_status such as "0x0045", found "{code}"')
     return f"0x{number:04x}"
+
+
+def _octet_key(octet: str) -> str:
+    number = _number(octet)
+    if not 0 <= number <= 0xFF:
+        raise ValueError(f'expected a data_coding such as "0x01", found "{octet}"')
+    return f"0x{number:02x}"
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return -1
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What a data_coding means. With a `problem` the octets can only be handed on: `binary`."""
+
+    charset: Charset
+    problem: str | None = None
+
+
+_SMPP_CHARSETS: dict[int, Charset] = {
+    0x01: "ascii",
+    0x02: "binary",
+    0x03: "latin1",
+    0x04: "binary",
+    0x08: "ucs2",
+}
+"""Values that SMPP gives a meaning of its own (3.4, 5.2.19), but for the default alphabet."""
+
+_UNREAD = {
+    0x05: "JIS",
+    0x06: "ISO 8859-5",
+    0x07: "ISO 8859-8",
+    0x09: "pictograms",
+    0x0A: "ISO 2022-JP",
+    0x0D: "extended Kanji JIS",
+    0x0E: "KS C 5601",
+}
+"""Character sets that SMPP knows and smsgw does not read."""
+
+_GSM: Charset = "gsm7"
+_ALPHABETS: tuple[Charset | None, ...] = (_GSM, "binary", "ucs2", None)
+"""By bits 3 and 2 of the general groups (3GPP TS 23.038, clause 4); the last is reserved."""
+
+
+def charset(data_coding: int, dialect: Dialect) -> Reading:
+    """What a data_coding of an inbound message means: the reverse of what `submit_sm` writes.
+
+    First what the dialect says, then what it would write itself, then SMPP's own values, then the
+    coding groups of 3GPP TS 23.038. GSM 7-bit is, in every group, what `default_alphabet` says:
+    that is the form in which this SMSC hands text over.
+    """
+    told = dialect.inbound_alphabets.get(f"0x{data_coding:02x}")
+    if told is not None:
+        return Reading(told)
+    found = _written(data_coding, dialect) or _SMPP_CHARSETS.get(data_coding) or _grouped(data_coding)
+    if found is None:
+        problem = "is compressed" if _compressed(data_coding) else "has no known meaning"
+        problem = f"({_UNREAD[data_coding]}) is not read" if data_coding in _UNREAD else problem
+        return Reading("binary", f"data_coding 0x{data_coding:02x} {problem}")
+    return Reading(dialect.default_alphabet if found == _GSM else found)
+
+
+def _written(data_coding: int, dialect: Dialect) -> Charset | None:
+    """The encoding that goes out under this data_coding, if one does."""
+    if data_coding == 0:
+        return _GSM
+    encodings: tuple[Encoding, ...] = ("gsm7", "ucs2", "latin1", "binary")
+    for table in (dialect.data_coding, dialect.flash):
+        for encoding in encodings:
+            if getattr(table, encoding) == data_coding:
+                return encoding
+    return None
+
+
+def _grouped(data_coding: int) -> Charset | None:
+    """By the coding groups; None where they say nothing that can be read."""
+    group = data_coding >> 4
+    if group < 0x8:  # general, and marked for automatic deletion
+        return None if group == 0 or _compressed(data_coding) else _ALPHABETS[data_coding >> 2 & 3]
+    if group in (0xC, 0xD):  # message waiting
+        return _GSM
+    if group == 0xE:
+        return "ucs2"
+    if group == 0xF:  # message class
+        return "binary" if data_coding & 4 else _GSM
+    return None
+
+
+def _compressed(data_coding: int) -> bool:
+    return data_coding < 0x80 and bool(data_coding & 0x20)
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -276,7 +377,8 @@ def submit_sm(
 ) -> SubmitSm:
     """The submit_sm of one part.
 
-    `octets` are what goes into short_message, header included; `udhi` says that they begin with one.
+    `octets` are what goes into short_message, header included; `udhi` says that they begin with one,
+    which a raw esm_class can't deny.
     `payload` puts them into the TLV message_payload. `tlvs` go before those of the message's own
     overrides. `now` is in seconds since the epoch, as the submission's deadline.
 
@@ -289,7 +391,6 @@ def submit_sm(
     raw = message.smpp or _NO_OVERRIDES
     sender = address(source, dialect.source, "source_addr") if source else Address(0, 0, "")
     recipient = address(message.to, dialect.destination)
-    header = udhi or message.udh is not None
     return SubmitSm(
         service_type=dialect.service_type if raw.service_type is None else raw.service_type,
         source_addr_ton=sender.ton,
@@ -298,7 +399,7 @@ def submit_sm(
         dest_addr_ton=recipient.ton,
         dest_addr_npi=recipient.npi,
         destination_addr=recipient.addr,
-        esm_class=(int(EsmClass.UDHI) if header else 0) if raw.esm_class is None else raw.esm_class,
+        esm_class=(raw.esm_class or 0) | (int(EsmClass.UDHI) if udhi else 0),
         protocol_id=raw.protocol_id or 0,
         validity_period=_validity(submission.deadline, dialect, now),
         registered_delivery=_REGISTERED[message.receipt],

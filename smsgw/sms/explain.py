@@ -28,6 +28,8 @@ from smsgw.sms.coding import (
     header_size,
 )
 from smsgw.sms.packing import fill_bits
+from smsgw.sms.shift_tables import LANGUAGES
+from smsgw.sms.transliterate import Scope, transliterate
 
 
 class Outsider(msgspec.Struct, frozen=True):
@@ -56,7 +58,8 @@ class PartShape(msgspec.Struct, frozen=True):
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """`why` for the encoding; `problem` instead of an encoding and parts where the text can't be sent.
 
-    `unit` names what is counted: septets, UTF-16 code units or octets.
+    `unit` names what is counted: septets, UTF-16 code units or octets. `outsiders` are those of the text
+    as it was given, of which `replaced` characters were replaced before it was coded.
     """
 
     encoding: Encoding | None
@@ -66,6 +69,19 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[PartShape, ...]
     outsiders: tuple[Outsider, ...]
     problem: str | None = None
+    replaced: int = 0
+
+    @property
+    def octets(self) -> int:
+        """Of all parts on the air."""
+        return sum(part.octets for part in self.parts)
+
+
+class Saving(msgspec.Struct, frozen=True):
+    """A setting of a channel with which a text would take so many `parts`, fewer than it does."""
+
+    setting: str
+    parts: int
 
 
 _UNITS = {"gsm7": "septets", "ucs2": "UTF-16 code units", "latin1": "octets", "binary": "octets"}
@@ -79,10 +95,12 @@ def explain(
     form: Form = "udh",
     default_alphabet: DefaultAlphabet = "gsm7",
     max_parts: int = MAX_PARTS,
+    scope: Scope = "off",
 ) -> Explanation:
-    """All about a text; the arguments are those of `smsgw.sms.coding.choose`."""
+    """All about a text; the arguments are those of `smsgw.sms.coding.choose` and of `transliterate`."""
+    changed = transliterate(text, scope if wanted in ("auto", "gsm7") else "off")
     coding = choose(
-        text,
+        changed.text,
         wanted,
         languages=languages,
         form=form,
@@ -92,7 +110,14 @@ def explain(
     found = outsiders(text)
     if isinstance(coding, Impossible):
         return Explanation(
-            encoding=None, why=None, unit=None, units=0, parts=(), outsiders=found, problem=coding.problem
+            encoding=None,
+            why=None,
+            unit=None,
+            units=0,
+            parts=(),
+            outsiders=found,
+            problem=coding.problem,
+            replaced=changed.replaced,
         )
     return Explanation(
         encoding=coding.encoding,
@@ -101,7 +126,27 @@ def explain(
         units=coding.units,
         parts=_shapes(coding, default_alphabet),
         outsiders=found,
+        replaced=changed.replaced,
     )
+
+
+def savings(text: str, form: Form = "udh") -> tuple[Saving, ...]:
+    """What a channel could allow so that a text which now goes in UCS-2 takes fewer parts.
+
+    Only the first scope of transliteration that helps is named, being the one that changes least.
+    """
+    now = len(explain(text, form=form).parts)
+    scopes: tuple[Scope, ...] = ("typography", "full")
+    replacing = (
+        Saving(f'transliterate = "{scope}"', len(explain(text, form=form, scope=scope).parts))
+        for scope in scopes
+    )
+    first = next((each for each in replacing if 0 < each.parts < now), None)
+    national = (
+        Saving(f'languages = ["{name}"]', len(explain(text, languages=(language,), form=form).parts))
+        for name, language in LANGUAGES.items()
+    )
+    return (*((first,) if first else ()), *(each for each in national if 0 < each.parts < now))
 
 
 def outsiders(text: str) -> tuple[Outsider, ...]:

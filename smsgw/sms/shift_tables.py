@@ -19,6 +19,8 @@ Code 0x0D of the single shift tables, a control code with no character, is left 
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 UNDEFINED = "\ufffe"
 """Stands for a code that has no character; Python's charmap codecs know it as such."""
 
@@ -35,7 +37,23 @@ def _table(cells: str) -> str:
     return "".join(map(_character, cells.split()))
 
 
-LANGUAGES = {
+LanguageName: TypeAlias = Literal[
+    "turkish",
+    "spanish",
+    "portuguese",
+    "bengali",
+    "gujarati",
+    "hindi",
+    "kannada",
+    "malayalam",
+    "oriya",
+    "punjabi",
+    "tamil",
+    "telugu",
+    "urdu",
+]
+
+LANGUAGES: dict[LanguageName, int] = {
     "turkish": 1,
     "spanish": 2,
     "portuguese": 3,

@@ -32,7 +32,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One short message: `udh` (with its length octet, or empty) and `payload` as on the wire.
 
     `number` of `total` from 1; `reference` only where there are several. `sar` means that the three SAR
-    TLVs tell these, not the header; `whole` that the message_payload TLV carries header and payload.
+    TLVs tell these, not the header; `whole` that the message_payload TLV carries header and payload, of
+    which the SMSC makes `total` short messages.
     """
 
     payload: bytes
@@ -101,7 +102,9 @@ def _numbered(
     if len(pieces) == 1:
         return (Part(payload=pieces[0], encoding=encoding, udh=udh.build(elements)),)
     if form == "payload":
-        return (Part(payload=b"".join(pieces), encoding=encoding, udh=udh.build(elements), whole=True),)
+        whole = b"".join(pieces)
+        header = udh.build(elements)
+        return (Part(payload=whole, encoding=encoding, udh=header, total=len(pieces), whole=True),)
     if reference is None:
         raise Misuse(f"{len(pieces)} parts need a reference")
     if form == "sar":

@@ -8,7 +8,7 @@ that the alphabet lacks left out).
 A text is changed only if the whole of it then fits: otherwise it needs UCS-2 anyway, where every
 character can stay. What was changed is counted, for the event that tells the producer.
 
-The replacements are those of the `anyascii` library, which is imported when the first text needs it.
+The replacements are those of the `anyascii` library, whose table is read when the first text needs it.
 """
 
 from __future__ import annotations

@@ -707,6 +707,27 @@ class BrokerContract:
 
         in_reactor(story)
 
+    def test_a_retry_comes_back_to_a_queue_that_is_configured_no_longer(
+        self, in_reactor: Any, make_broker: MakeBroker, names: Names, sleep: Sleep
+    ) -> None:
+        async def story() -> None:
+            first = make_broker(topology(["a", "b"], names=names, retry_steps=(1,)))
+            first.start()
+            await first.ready()
+            await first.publish(names.retry(1), "b", b"{}")
+            await first.stop()
+            second = make_broker(topology(["a"], names=names, retry_steps=(1,)))
+            second.start()
+            await second.ready()
+            for _ in range(500):
+                if await second.depth(names.queue("b")):
+                    break
+                await sleep(0.02)
+            assert await second.depth(names.queue("b")) == 1
+            await second.stop()
+
+        in_reactor(story)
+
     def test_a_publish_before_stop_is_confirmed(
         self, in_reactor: Any, make_broker: MakeBroker, names: Names
     ) -> None:
@@ -762,6 +783,74 @@ class BrokerContract:
             await first.publish(names.submit, "a", b"the first is unharmed")
             await second.stop()
             await first.stop()
+
+        in_reactor(story)
+
+    # Declaring more
+
+    def test_what_is_declared_later_works_at_once_and_what_was_there_stays(
+        self, tell: Any, names: Names, sleep: Sleep
+    ) -> None:
+        async def story(broker: Broker) -> None:
+            await broker.publish(names.submit, "a", b"1")
+            await broker.declare(topology(["c"], names=names, retry_steps=(0.2,)))
+            got = Collected(sleep, settle=True)
+            broker.consume(names.queue("c"), 5, got)
+            await broker.publish(names.submit, "c", b"2", mandatory=True)
+            await got.until(1)
+            await broker.publish(names.retry(0.2), "c", b"3")
+            await broker.publish(names.retry(0.2), "a", b"4")
+            await got.until(2)
+            assert got.bodies == [b"2", b"3"]
+            while await broker.depth(names.queue("a")) < 2:
+                await sleep(0.01)
+            await broker.publish(names.retry(10), "a", b"an earlier step is still there")
+
+        tell(story)
+
+    def test_declaring_what_is_there_touches_no_consumer(self, tell: Any, names: Names, sleep: Sleep) -> None:
+        async def story(broker: Broker) -> None:
+            got = Collected(sleep)
+            broker.consume(names.queue("a"), 2, got)
+            await broker.publish(names.submit, "a", b"1")
+            await got.until(1)
+            await broker.declare(topology(["a", "c"], names=names))
+            await broker.publish(names.submit, "a", b"2")
+            await got.until(2)
+            assert got.bodies == [b"1", b"2"]
+            assert [each.stale for each in got.deliveries] == [False, False]
+
+        tell(story)
+
+    def test_what_can_not_be_declared_changes_nothing(self, tell: Any, names: Names, sleep: Sleep) -> None:
+        async def story(broker: Broker) -> None:
+            got = Collected(sleep, settle=True)
+            broker.consume(names.queue("a"), 2, got)
+            with pytest.raises(TopologyError) as raised:
+                await broker.declare(topology(["c", "a"], names=names, max_length={"a": 7}))
+            assert names.queue("a") in str(raised.value)
+            assert broker.state.name == "up"
+            await broker.publish(names.submit, "a", b"1")
+            await got.until(1)
+            await broker.declare(topology(["c", "a"], names=names))
+            await broker.publish(names.submit, "c", b"2", mandatory=True)
+
+        tell(story)
+
+    def test_declaring_needs_a_broker_that_is_up(
+        self, in_reactor: Any, make_broker: MakeBroker, names: Names
+    ) -> None:
+        async def story() -> None:
+            broker = make_broker(topology(["a"], names=names))
+            with pytest.raises(Unavailable):
+                await broker.declare(topology(["b"], names=names))
+            broker.start()
+            await broker.ready()
+            with pytest.raises(Unroutable):
+                await broker.publish(names.submit, "b", b"", mandatory=True)
+            await broker.stop()
+            with pytest.raises(Unavailable):
+                await broker.declare(topology(["b"], names=names))
 
         in_reactor(story)
 

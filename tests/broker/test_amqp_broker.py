@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
 from smsgw.broker.amqp import AmqpBroker, Backoff
+from smsgw.broker.amqp.broker import DECLARE_SECONDS
 from smsgw.broker.base import BrokerError, Properties, TopologyError, Unavailable
 from smsgw.broker.topology import Names, topology
 from smsgw.errors import ConfigError
@@ -261,6 +262,49 @@ def test_a_refusal_of_another_kind_says_what_was_refused(method: str) -> None:
     assert told.broker.state.name == "down"
     assert "403 ACCESS_REFUSED - no" in (told.broker.state.error or "")
     assert "smsgw." in (told.broker.state.error or "")
+
+
+def test_what_was_declared_later_is_declared_at_the_next_connect_too() -> None:
+    told = Told().up()
+    declared = Outcome(told.broker.declare(topology(["b"], retry_steps=(7.0,))))
+    told.turn()
+    assert (declared.done, declared.error) == (True, None)
+    told.peer.drop()
+    told.later(0.2)
+    assert len(told.endpoint.peers) == 2
+    names = {said.args["queue"] for said in told.peer.heard("queue.declare")}
+    assert {"smsgw.submit.a", "smsgw.submit.b", "smsgw.retry.7", "smsgw.retry.10"} <= names
+
+
+def test_what_could_not_be_declared_does_not_keep_the_next_connection_from_coming_up() -> None:
+    told = Told().up()
+    told.peer.refusals["queue.declare"] = (406, INEQUIVALENT)
+    declared = Outcome(told.broker.declare(topology(["b"])))
+    told.turn()
+    assert isinstance(declared.error, TopologyError)
+    assert told.broker.state.name == "up"
+    told.peer.drop()
+    told.later(0.2)
+    assert "smsgw.submit.b" not in {said.args["queue"] for said in told.peer.heard("queue.declare")}
+
+
+def test_declaring_without_a_connection_fails_at_once() -> None:
+    told = Told()
+    assert isinstance(Outcome(told.broker.declare(topology(["b"]))).error, Unavailable)
+
+
+@pytest.mark.parametrize("how", ["silence", "loss"])
+def test_declaring_ends_with_the_connection_or_after_a_while(how: str) -> None:
+    told = Told().up()
+    told.peer.silenced.add("queue.bind")
+    declared = Outcome(told.broker.declare(topology(["b"])))
+    told.turn()
+    assert not declared.done
+    if how == "loss":
+        told.peer.drop()
+    else:
+        told.later(DECLARE_SECONDS)
+    assert isinstance(declared.error, Unavailable)
 
 
 def test_a_deleted_queue_is_declared_again_once_for_all_its_consumers() -> None:

@@ -1054,16 +1054,16 @@ def test_what_was_settled_before_stop_stays_settled(world: World, spool: Spool) 
 def test_a_file_that_is_busy_at_the_start_is_declared_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declared = store.Store.declare
+    declared = store.declare
     tries: list[int] = []
 
-    def busy(self: store.Store, connection: sqlite3.Connection) -> None:
+    def busy(connection: sqlite3.Connection, topology: Topology) -> None:
         tries.append(1)
         if len(tries) < 3:
             raise sqlite3.OperationalError("database is locked")
-        declared(self, connection)
+        declared(connection, topology)
 
-    monkeypatch.setattr(store.Store, "declare", busy)
+    monkeypatch.setattr(store, "declare", busy)
     spool = world.make()
     spool.start()
     ready = spool.ready()

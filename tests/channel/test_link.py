@@ -137,6 +137,20 @@ def test_a_refusal_has_a_longer_limit(rig: Rig) -> None:
     assert [rig.fail_and_wait(refused=True) for _ in range(9)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+def test_an_occupied_account_has_the_longest_pause_at_once() -> None:
+    pauses = [BACKOFF.pause(tries, refused=True, jitter=1.0, occupied=True) for tries in (1, 2, 50)]
+    assert pauses == [60, 60, 60]
+
+
+def test_a_link_that_was_refused_in_the_end_was_not_steady(rig: Rig) -> None:
+    pauses = []
+    for _ in range(3):
+        rig.now.progress("up")
+        rig.clock.advance(STEADY)
+        pauses.append(rig.fail_and_wait(refused=True))
+    assert pauses == [1, 2, 4]
+
+
 def test_a_dial_that_fails_after_refusals_is_tried_soon(rig: Rig) -> None:
     for _ in range(8):
         rig.fail_and_wait(refused=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from smsgw.channel.null import NullChannel
 from smsgw.message import Message, Submission
-from smsgw.outcome import Accepted, Outcome, Part, Unsent
+from smsgw.outcome import Accepted, Expired, Outcome, Part, Unsent
 
 MESSAGE = Submission(id="m1", message=Message(to="46700000001", text="hi"), made=0.0)
 
@@ -34,14 +35,33 @@ class Gateway:
 
 def channel(clock: Clock, *, rate: float = 0, delay: float = 0) -> tuple[NullChannel, Gateway]:
     gateway = Gateway()
-    made = NullChannel("dry", queue="bulk", width=10, rate=rate, delay=delay, upstream=gateway, clock=clock)
+    made = NullChannel(
+        "dry",
+        queue="bulk",
+        width=10,
+        rate=rate,
+        delay=delay,
+        upstream=gateway,
+        clock=clock,
+        now=clock.seconds,
+    )
     return made, gateway
 
 
-def send(made: NullChannel) -> list[Outcome]:
+def send(made: NullChannel, deadline: float | None = None) -> list[Outcome]:
     fired: list[Outcome] = []
-    Deferred.fromCoroutine(made.session.deliver(MESSAGE)).addCallback(fired.append)
+    submission = msgspec.structs.replace(MESSAGE, deadline=deadline)
+    Deferred.fromCoroutine(made.session.deliver(submission)).addCallback(fired.append)
     return fired
+
+
+@pytest.mark.parametrize(("deadline", "kind"), [(1.5, Expired), (2.5, Accepted)])
+def test_a_deadline_counts_here_too(deadline: float, kind: type[Outcome]) -> None:
+    clock = Clock()
+    made, _ = channel(clock, delay=2.0)
+    outcome = send(made, deadline)
+    clock.advance(2)
+    assert [type(each) for each in outcome] == [kind]
 
 
 def test_it_takes_everything_at_once() -> None:
@@ -89,7 +109,7 @@ def test_it_is_up_while_it_is_started() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("receipts", False), ("retry", ()), ("queue", "bulk"), ("account", "dry"), ("name", "dry")],
+    [("retry", ()), ("queue", "bulk"), ("account", "dry"), ("name", "dry")],
 )
 def test_what_it_says_of_itself(name: str, value: object) -> None:
     made, _ = channel(Clock())

@@ -1,4 +1,4 @@
-"""The token bucket's arithmetic, and the turns of those who wait."""
+"""The turns of those who wait for a token."""
 
 from __future__ import annotations
 
@@ -10,101 +10,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from smsgw.channel.pace import FIRST_PAUSE, FORGET, LONGEST_PAUSE, Bucket, Pace
-
-rates = st.one_of(st.floats(0.01, 5000), st.sampled_from([0.15, 1, 100]))
-steps = st.lists(st.floats(0, 5), max_size=60)
-
-
-# -- the bucket
-
-
-@given(rates, steps)
-def test_never_more_than_the_rate_and_one_bucket(rate: float, waits: list[float]) -> None:
-    """Over every stretch of time, not only from the start."""
-    bucket, now, taken = Bucket(rate, 0.0), 0.0, [0.0]
-    taken.clear()
-    for wait in waits:
-        now += wait
-        while not bucket.wait(now) and len(taken) < 2000:
-            bucket.take(now)
-            taken.append(now)
-    for first, start in list(enumerate(taken))[::50]:
-        for last in range(first, len(taken)):
-            assert last - first + 1 <= rate * (taken[last] - start) + bucket.size + 1e-6
-
-
-@given(rates, st.lists(st.floats(0, 3), max_size=30))
-def test_who_waits_as_told_gets_a_token(rate: float, waits: list[float]) -> None:
-    bucket, now = Bucket(rate, 0.0), 0.0
-    for extra in waits:
-        now += bucket.wait(now)
-        assert bucket.wait(now) == pytest.approx(0, abs=1e-6)
-        bucket.take(now)
-        now += extra
-
-
-@given(rates)
-def test_the_long_run_gets_its_full_rate(rate: float) -> None:
-    bucket, now, count = Bucket(rate, 0.0), 0.0, 50
-    for _ in range(count):
-        now += bucket.wait(now)
-        bucket.take(now)
-    assert now == pytest.approx(max(0.0, count - bucket.size) / rate, rel=1e-6, abs=1e-6)
-
-
-def test_a_slow_rate_lets_one_go_at_a_time() -> None:
-    bucket = Bucket(0.15, 0.0)
-    assert bucket.wait(1000.0) == 0
-    bucket.take(1000.0)
-    assert bucket.wait(1000.0) == pytest.approx(1 / 0.15)
-
-
-def test_no_rate_is_no_limit() -> None:
-    bucket = Bucket(0, 0.0)
-    for _ in range(10_000):
-        assert bucket.wait(0.0) == 0
-        bucket.take(0.0)
-
-
-# -- throttling
-
-
-def test_each_throttled_burst_doubles_the_pause_up_to_a_limit() -> None:
-    bucket, now, pauses = Bucket(0, 0.0), 0.0, []
-    for _ in range(9):
-        pauses.append(bucket.throttled(now, 0.5))
-        now += pauses[-1]
-    assert pauses == pytest.approx([FIRST_PAUSE * 2**n for n in range(6)] + [LONGEST_PAUSE] * 3)
-
-
-@pytest.mark.parametrize(("jitter", "factor"), [(0.0, 0.8), (1.0, 1.2)])
-def test_pauses_have_jitter(jitter: float, factor: float) -> None:
-    assert Bucket(0, 0.0).throttled(0.0, jitter) == pytest.approx(FIRST_PAUSE * factor)
-
-
-def test_answers_to_the_same_burst_change_nothing() -> None:
-    bucket = Bucket(0, 0.0)
-    bucket.throttled(0.0, 0.5)
-    assert bucket.throttled(0.2, 1.0) == pytest.approx(FIRST_PAUSE - 0.2)
-    assert bucket.paused(0.2) == pytest.approx(FIRST_PAUSE - 0.2)
-
-
-def test_a_good_while_is_forgiven() -> None:
-    bucket = Bucket(0, 0.0)
-    first = bucket.throttled(0.0, 0.5)
-    assert bucket.throttled(first, 0.5) == pytest.approx(2 * FIRST_PAUSE)
-    assert bucket.throttled(first + FORGET + 2 * FIRST_PAUSE, 0.5) == pytest.approx(FIRST_PAUSE)
-
-
-def test_nobody_goes_during_a_pause() -> None:
-    bucket = Bucket(1000, 0.0)
-    pause = bucket.throttled(0.0, 0.5)
-    assert bucket.wait(0.0) == pause
-    assert bucket.wait(pause - 0.01) == pytest.approx(0.01)
-    assert bucket.wait(pause) == 0
-    assert bucket.paused(pause) == 0
-
+from smsgw.channel.pace import Pace
+from smsgw.channel.rate import CALM, FIRST_PAUSE, START
 
 # -- taking turns
 
@@ -224,14 +131,54 @@ def test_throttling_stops_the_line_and_keeps_its_order() -> None:
     line = Line(10)
     for name in "abc":
         line.ask(name)
-    assert line.pace.throttled() == FIRST_PAUSE
+    assert line.pace.throttled(line.pace.now)
     line.clock.advance(FIRST_PAUSE - 0.01)
     line.ask("d")
     assert (line.names, line.pace.waiting) == ("a", 3)
     assert line.pace.paused == pytest.approx(0.01)
-    line.clock.pump([0.01, 0.1, 0.1, 0.1])
+    line.run()
     assert line.names == "abcd"
     assert line.pace.paused == 0
+
+
+def test_a_spell_of_throttling_begins_once_and_ends_once() -> None:
+    line = Line(0)
+    began, over = [], []
+    for _ in range(5):
+        line.ask("a")
+        line.clock.advance(1)
+        began.append(line.pace.throttled(line.pace.now))
+        over.append(line.pace.took(line.pace.now))
+    assert (began, over) == ([True] + [False] * 4, [False] * 5)
+    for _ in range(3):
+        line.clock.advance(CALM)
+        line.ask("b")
+        over.append(line.pace.took(line.pace.now))
+    assert over[5:] == [True, False, False]
+    assert line.pace.throttled(line.pace.now)
+
+
+def test_its_repr_says_how_fast_and_why() -> None:
+    line = Line(0)
+    assert repr(line.pace) == "rate unlimited"
+    assert repr(Line(100).pace) == "rate 100.0"
+    line.pace.took(0.0)
+    line.pace.throttled(0.0)
+    assert repr(line.pace) == f"rate {START:.1f} learned, paused for 0.1 s"
+    assert (line.pace.slowed, line.pace.rate) == (True, START)
+    line.clock.advance(CALM)
+    assert repr(line.pace) == "rate unlimited"
+
+
+def test_who_waits_for_a_learned_rate_goes_when_it_is_forgotten() -> None:
+    line = Line(0)
+    line.pace.throttled(0.0)
+    for _ in range(500):
+        line.ask("x")
+    line.clock.pump([0.01] * 20)
+    assert 0 < line.pace.waiting < 500
+    line.clock.advance(CALM)
+    assert line.pace.waiting == 0
 
 
 def test_a_timer_that_fires_early_waits_on() -> None:

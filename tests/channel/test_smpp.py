@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,19 +11,33 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
 from smsgw.broker.base import Unavailable
-from smsgw.channel.pace import FIRST_PAUSE
+from smsgw.channel.late import REMEMBERED, Interrupted, Unanswered
+from smsgw.channel.link import STEADY
+from smsgw.channel.rate import CALM, FIRST_PAUSE, START
 from smsgw.channel.smpp import PATIENCE, SmppChannel, SmppSession
 from smsgw.config import SmppSettings, SmppTimers
 from smsgw.errors import PeerError, StorageError
 from smsgw.folding import Report
 from smsgw.message import Message, SmppOverrides, Submission
 from smsgw.metrics import Metrics
-from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
+from smsgw.outcome import (
+    Accepted,
+    Expired,
+    Later,
+    Outcome,
+    Part,
+    Progress,
+    Refused,
+    Status,
+    Unknown,
+    Unsent,
+)
 from smsgw.smpp.connection import Timers
-from smsgw.smpp.constants import EsmClass, Tag
+from smsgw.smpp.constants import EsmClass, Tag, status_name
 from smsgw.smpp.dialect import Dialect
 from smsgw.smpp.pdu import (
     BindReceiver,
@@ -40,6 +54,7 @@ from smsgw.smpp.pdu import (
 )
 from smsgw.smpp.protocol import LINGER, SmppFactory, SmppProtocol
 from smsgw.smpp.states import BOUND_BY
+from smsgw.sms.join import Fragment
 from smsgw.strict import Duration, Secret
 
 NOW = 1_700_000_000.0
@@ -51,6 +66,9 @@ RECEIPT = DeliverSm(
     destination_addr="ACME",
     short_message=b"id:A1 sub:001 dlvrd:001 submit date:2611232015 done date:2611232016 "
     b"stat:DELIVRD err:000 text:hi",
+)
+INBOUND = DeliverSm(
+    source_addr="46700000001", source_addr_ton=1, destination_addr="12345", short_message=b"hello"
 )
 
 
@@ -215,6 +233,9 @@ class Gateway:
         self.settled: Deferred[None] | None = None
         self.receipts: list[tuple[tuple[tuple[str, str], ...], str, Report]] = []
         self.word: Callable[[], Deferred[str | None]] = lambda: succeed("text")
+        self.late: list[tuple[str, Outcome]] = []
+        self.inbounds: list[tuple[str, str, Fragment]] = []
+        self.taken: Callable[[], Deferred[None]] = lambda: succeed(None)
 
     def opened(self, session: Any) -> None:
         self.open.append(session.name)
@@ -230,6 +251,14 @@ class Gateway:
     ) -> Deferred[str | None]:
         self.receipts.append((tuple(candidates), recipient, report))
         return self.word()
+
+    def taken_late(self, channel: Any, submission: Submission, outcome: Outcome) -> Deferred[None]:
+        self.late.append((submission.id, outcome))
+        return succeed(None)
+
+    def inbound(self, channel: Any, source: str, destination: str, fragment: Fragment) -> Deferred[None]:
+        self.inbounds.append((source, destination, fragment))
+        return self.taken()
 
 
 class Rig:
@@ -277,11 +306,20 @@ class Rig:
         self.clock.advance(seconds)
         self.network.flow()
 
-    def send(self, text: str | None = "hi", *, deadline: float | None = None, **fields: Any) -> list[Outcome]:
+    def send(
+        self,
+        text: str | None = "hi",
+        *,
+        deadline: float | None = None,
+        progress: Progress | None = None,
+        session: int = 0,
+        **fields: Any,
+    ) -> list[Outcome]:
         message = Message(**{"to": "46700000001", "text": text, **fields})
-        submission = Submission(id="m1", message=message, made=NOW, deadline=deadline)
+        submission = Submission(id="m1", message=message, made=NOW, deadline=deadline, progress=progress)
         fired: list[Outcome] = []
-        Deferred.fromCoroutine(self.session.deliver(submission)).addCallback(fired.append)
+        delivered = Deferred.fromCoroutine(self.channel.sessions[session].deliver(submission))
+        delivered.addCallback(fired.append)
         self.network.flow()
         return fired
 
@@ -298,6 +336,17 @@ class Rig:
 
     def count(self, name: str, *labels: str) -> float:
         return getattr(self.metrics, name).labels(*labels or ("acme",))._value.get()  # type: ignore[no-any-return]
+
+    def sample(self, name: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, {"channel": "acme"})
+
+
+@pytest.fixture
+def logged() -> Iterator[list[dict[str, Any]]]:
+    events: list[dict[str, Any]] = []
+    globalLogPublisher.addObserver(events.append)
+    yield events
+    globalLogPublisher.removeObserver(events.append)
 
 
 def bound(**settings: Any) -> Rig:
@@ -365,6 +414,20 @@ def test_a_refused_bind_closes_and_backs_off_to_its_own_limit() -> None:
     assert rig.endpoint.dials == 9
     assert rig.session.link.state.retry_in is not None
     assert rig.session.link.state.retry_in > 45
+
+
+def test_an_account_that_is_bound_already_is_left_alone_for_long_at_once() -> None:
+    """The session in the way may be ours, cut a moment ago: the message centre has to miss it first."""
+    rig = Rig(rebind=Duration(60))
+    rig.centre.bind = lambda pdu: response_to(pdu, command_status=0x05)
+    rig.start()
+    state = rig.session.link.state
+    assert state.error == "bind refused: ESME_RALYBND"
+    assert state.retry_in is not None
+    assert 48 <= state.retry_in <= 60
+    rig.centre.bind = response_to
+    rig.wait(60)
+    assert rig.gateway.open == ["acme#1"]
 
 
 def test_a_right_password_after_all_comes_up() -> None:
@@ -455,12 +518,92 @@ def test_the_messages_own_sender_goes_first() -> None:
     assert rig.centre.submits[0].source_addr == "SHOP"
 
 
+LONG = "0123456789" * 40  # three parts
+
+
+def test_a_long_message_leaves_part_by_part() -> None:
+    rig = bound()
+    waiting: list[SubmitSm] = []
+    rig.centre.answer = waiting.append
+    outcome = rig.send(LONG)
+    for number in (1, 2, 3):
+        assert (len(waiting), outcome, rig.session.in_flight) == (number, [], 1)
+        rig.line.protocol.respond(response_to(waiting[-1], message_id=f"A{number}"))
+        rig.network.flow()
+    assert outcome == [Accepted((Part("A1"), Part("A2"), Part("A3")), OK, on_air=3)]
+    assert [pdu.short_message[:6].hex() for pdu in waiting] == [
+        waiting[0].short_message[:5].hex() + f"0{number}" for number in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(refuses(0x08), Later), (refuses(0x0B), Refused), (is_silent, Unknown)],
+)
+def test_a_message_that_is_broken_off_goes_on_where_it_was(
+    answer: Callable[[SubmitSm], Pdu | None], kind: type[Any]
+) -> None:
+    rig = bound(timers=SmppTimers(response=Duration(5)))
+    rig.centre.answer = lambda pdu: takes(pdu) if len(rig.centre.submits) < 3 else answer(pdu)
+    outcome = rig.send(LONG)
+    rig.wait(5)
+    (broken,) = outcome
+    assert isinstance(broken, kind)
+    assert (broken.on_air, broken.progress.ids) == (3, ("A2", "A3"))
+    third = rig.centre.submits[-1]
+    rig.centre.answer = takes
+    rig.send("something else " * 20)
+    before = len(rig.centre.submits)
+    assert rig.send(LONG, progress=broken.progress) == [
+        Accepted((Part("A2"), Part("A3"), Part(f"A{before + 2}")), OK, on_air=3)
+    ]
+    assert [pdu.short_message for pdu in rig.centre.submits[before:]] == [third.short_message]
+
+
+def test_a_link_that_is_lost_in_mid_message_says_what_was_taken() -> None:
+    rig = bound()
+    rig.centre.answer = lambda pdu: takes(pdu) if len(rig.centre.submits) < 2 else None
+    outcome = rig.send(LONG)
+    rig.network.cut()
+    (broken,) = outcome
+    assert isinstance(broken, Unknown)
+    assert broken.link_lost
+    assert broken.progress is not None
+    assert broken.progress.ids == ("A2",)
+
+
+def test_a_deadline_can_pass_between_two_parts() -> None:
+    rig = bound(rate=1.0)
+    outcome = rig.send(LONG, deadline=NOW + 1.5)
+    for _ in range(4):
+        rig.wait(1)
+    (broken,) = outcome
+    assert isinstance(broken, Expired)
+    assert broken.progress is not None
+    assert len(broken.progress.ids) == len(rig.centre.submits) == 2
+
+
+def test_each_part_takes_a_token() -> None:
+    rig = bound(rate=1.0)
+    outcome = rig.send(LONG)
+    assert len(rig.centre.submits) == 1
+    rig.wait(1)
+    assert len(rig.centre.submits) == 2
+    rig.wait(1)
+    assert isinstance(outcome[0], Accepted)
+
+
+@pytest.mark.parametrize(("which", "numbers"), [("all", [1, 2, 3]), ("first", [1]), ("last", [3])])
+def test_which_parts_get_receipts(which: Any, numbers: list[int]) -> None:
+    assert list(Rig(dialect=Dialect(receipt_part=which)).channel.receipted(3)) == numbers
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
         (0x0B, Refused("ESME_RINVDSTADR", Status(0x0B, "ESME_RINVDSTADR"))),
         (0x08, Later("ESME_RSYSERR", Status(0x08, "ESME_RSYSERR"))),
-        (0x437, Later("0x00000437", Status(0x437, "0x00000437"))),
+        (0x437, Later("0x00000437", Status(0x437, "0x00000437"), budget=3)),
     ],
 )
 def test_a_status_is_classified(status: int, outcome: Outcome) -> None:
@@ -484,9 +627,10 @@ def test_a_generic_nack_is_no_acceptance() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"text": "x" * 161},
-        {"text": "\u041f" * 71},
-        {"text": None, "data": b"\x00"},
+        {"text": "x" * (153 * 10 + 1)},
+        {"text": "\u041f" * (67 * 10 + 1)},
+        {"text": None, "data": b"\x00" * (134 * 10 + 1)},
+        {"text": None, "data": b"\x00" * 200, "udh": "0500030702"},
         {"from_": "LONGERTHANELEVEN"},
         {"from_": "\u20ac"},
         {"smpp": SmppOverrides(service_type="toolong")},
@@ -549,15 +693,49 @@ def test_no_answer_in_time_is_unknown() -> None:
     assert rig.channel.sessions_up == 1
 
 
-def test_an_answer_that_comes_late_is_counted() -> None:
-    rig = bound()
-    rig.centre.answer = is_silent
-    rig.send()
-    for _ in range(6):
-        rig.wait(10)
-    rig.line.protocol.respond(takes(rig.centre.submits[0]))
+def late(answer: Callable[[SubmitSm], Pdu], text: str = "hi", taken: int = 0) -> Rig:
+    """A rig whose next part after `taken` was answered after its timeout."""
+    rig = bound(timers=SmppTimers(response=Duration(5)))
+    rig.centre.answer = lambda pdu: takes(pdu) if len(rig.centre.submits) <= taken else None
+    outcome = rig.send(text)
+    rig.wait(5)
+    assert isinstance(outcome[0], Unknown)
+    rig.line.protocol.respond(answer(rig.centre.submits[-1]))
     rig.network.flow()
     assert rig.count("late_responses") == 1
+    return rig
+
+
+@pytest.mark.parametrize(("text", "taken"), [("hi", 0), (LONG, 2)])
+def test_an_answer_that_comes_late_says_that_the_message_was_taken(text: str, taken: int) -> None:
+    rig = late(takes, text, taken)
+    parts = tuple(Part(f"A{number}") for number in range(2, 3 + taken))
+    assert rig.gateway.late == [("m1", Accepted(parts, on_air=taken + 1))]
+
+
+def test_a_late_answer_may_be_to_a_part_in_the_middle() -> None:
+    ((_, outcome),) = late(takes, LONG, 1).gateway.late
+    assert isinstance(outcome, Later)
+    assert outcome.progress is not None
+    assert outcome.progress.ids == ("A2", "A3")
+
+
+@pytest.mark.parametrize("answer", [refuses(0x08), lambda pdu: GenericNack(sequence_number=2)])
+def test_a_late_refusal_is_of_no_use(answer: Callable[[SubmitSm], Pdu]) -> None:
+    assert late(answer).gateway.late == []
+
+
+def test_only_so_many_unanswered_parts_are_remembered_and_none_after_the_link() -> None:
+    unanswered = Unanswered()
+    pdus = [SubmitSm(sequence_number=number + 1) for number in range(REMEMBERED + 1)]
+    for pdu in pdus:
+        unanswered.add(Interrupted(pdu, None, None, ()))  # type: ignore[arg-type]
+    assert len(unanswered) == REMEMBERED
+    assert unanswered.answered(pdus[0], takes(pdus[0])) is None
+    assert unanswered.answered(pdus[1], takes(pdus[1])) is not None
+    assert unanswered.answered(pdus[1], takes(pdus[1])) is None
+    unanswered.clear()
+    assert unanswered.answered(pdus[2], takes(pdus[2])) is None
 
 
 def test_a_lost_link_ends_everything_in_flight_at_once() -> None:
@@ -590,7 +768,7 @@ def test_after_a_lost_link_it_binds_again_and_sends() -> None:
 # -- throttling
 
 
-@pytest.mark.parametrize("status", [0x58, 0x14, 0x0F])
+@pytest.mark.parametrize("status", [0x58, 0x14])
 def test_a_throttled_message_keeps_its_place_and_pauses_the_channel(status: int) -> None:
     rig = bound()
     rig.centre.answer = refuses(status)
@@ -603,9 +781,142 @@ def test_a_throttled_message_keeps_its_place_and_pauses_the_channel(status: int)
     assert "paused for" in repr(rig.channel)
     assert rig.count("throttled") == 1
     rig.wait(1.2 * FIRST_PAUSE)
+    rig.wait(1 / START)
+    rig.wait(1 / START)
     assert (len(first), len(second)) == (1, 1)
     assert isinstance(first[0], Accepted)
     assert len(rig.centre.submits) == 3
+
+
+def test_a_mailbox_that_is_full_is_the_messages_own_affair_where_the_dialect_says_so() -> None:
+    rig = bound(dialect=Dialect(status={"0x0014": "temporary"}))
+    rig.centre.answer = refuses(0x14)
+    (outcome,) = rig.send()
+    assert isinstance(outcome, Later)
+    assert (rig.channel.pace.paused, rig.count("throttled")) == (0, 0)
+
+
+def test_all_sessions_pause_and_one_metric_says_how_long() -> None:
+    rig = bound(sessions=2)
+    rig.centre.answer = refuses(0x58)
+    rig.send()
+    rig.centre.answer = takes
+    second = rig.send(session=1)
+    assert second == []
+    assert rig.sample("smsgw_paused") == rig.channel.pace.paused > 0
+    assert rig.sample("smsgw_pace") == START
+    rig.wait(CALM)
+    rig.wait(CALM)
+    assert len(second) == 1
+    assert (rig.sample("smsgw_paused"), rig.sample("smsgw_pace")) == (0, 0)
+
+
+def test_the_pace_of_a_channel_that_is_not_throttled_is_what_is_configured() -> None:
+    assert bound(rate=7).sample("smsgw_pace") == 7
+
+
+def test_a_spell_of_throttling_is_two_lines_in_the_log(logged: list[dict[str, Any]]) -> None:
+    rig = bound()
+    rig.centre.answer = refuses(0x58)
+    for _ in range(3):
+        rig.send()
+    for _ in range(20):
+        rig.wait(1)
+    rig.centre.answer = takes
+    for _ in range(8):
+        rig.wait(CALM / 4)
+        rig.send()
+    rig.send()
+    assert rig.count("throttled") > 3
+    lines = [event for event in logged if event["log_namespace"] == "smsgw.channel.smpp.SmppChannel"]
+    assert [line["log_level"] for line in lines] == [LogLevel.warn, LogLevel.info]
+    assert lines[0]["status"] == "ESME_RTHROTTLED"
+
+
+def test_what_is_refused_for_good_was_taken_all_the_same() -> None:
+    """For the rate a message centre counts what it refuses for its own sake, too."""
+    rig = bound()
+    rig.centre.answer = refuses(0x0B)
+    for _ in range(40):
+        rig.send()
+    rig.wait(1)
+    rig.centre.answer = refuses(0x58)
+    rig.send()
+    assert rig.channel.pace.rate == pytest.approx(38)
+
+
+# -- a message centre that wants nothing from us
+
+
+@pytest.mark.parametrize("status", [0x03, 0x04, 0x0D, 0x0F, 0x53])
+def test_a_status_about_the_link_ends_the_bind_and_burns_no_attempt(status: int) -> None:
+    rig = bound()
+    rig.centre.answer = refuses(status)
+    assert rig.send() == [Unsent(status_name(status))]
+    assert (rig.gateway.open, rig.channel.sessions_up) == ([], 0)
+    assert rig.line.asked_to_part == 1
+    state = rig.session.link.state
+    assert (state.name, state.error) == ("waiting", f"submit refused: {status_name(status)}")
+    assert (rig.count("throttled"), rig.channel.pace.slowed) == (0, False)
+    rig.centre.answer = takes
+    rig.wait(1)
+    assert rig.gateway.open == ["acme#1"]
+    assert isinstance(rig.send()[0], Accepted)
+
+
+def test_each_refusal_of_a_submit_keeps_us_away_for_longer() -> None:
+    """However long the bind held in between: what was refused is not the bind."""
+    rig = bound()
+    rig.centre.answer = refuses(0x04)
+    pauses = []
+    for _ in range(9):
+        rig.wait(STEADY)
+        rig.send()
+        assert rig.session.link.state.retry_in is not None
+        pauses.append(rig.session.link.state.retry_in)
+        rig.wait(pauses[-1])
+    assert pauses[0] <= 1
+    assert 48 <= pauses[-1] <= 60
+    assert len(rig.centre.submits) == 9
+
+
+def test_a_bind_that_is_not_wanted_ends_when_what_is_out_is_settled() -> None:
+    rig = bound()
+    rig.centre.answer = is_silent
+    rig.gateway.settled = Deferred()
+    first, second = rig.send(), rig.send()
+    for pdu in rig.centre.submits:
+        rig.line.protocol.respond(refuses(0x04)(pdu))
+    rig.network.flow()
+    assert (first, second) == ([Unsent("ESME_RINVBNDSTS")], [Unsent("ESME_RINVBNDSTS")])
+    assert isinstance(rig.send()[0], Unsent)
+    assert (rig.line.asked_to_part, rig.gateway.closed_sessions) == (0, ["acme#1"])
+    rig.gateway.settled.callback(None)
+    rig.network.flow()
+    assert rig.line.asked_to_part == 1
+
+
+def test_only_the_session_that_was_refused_ends() -> None:
+    rig = bound(sessions=2)
+    rig.centre.answer = refuses(0x04)
+    rig.send()
+    rig.centre.answer = takes
+    assert rig.gateway.open == ["acme#2"]
+    assert isinstance(rig.send(session=1)[0], Accepted)
+
+
+def test_stop_while_a_bind_ends() -> None:
+    rig = bound()
+    rig.centre.answer = refuses(0x04)
+    rig.gateway.settled = Deferred()
+    rig.send()
+    fired = rig.stop()
+    rig.gateway.settled.callback(None)
+    rig.network.flow()
+    assert fired == [None]
+    assert rig.session.link.state.name == "stopped"
+    rig.wait(100)
+    assert rig.endpoint.dials == 1
 
 
 def test_throttled_again_and_again_it_goes_back_at_last() -> None:
@@ -744,12 +1055,68 @@ def test_readings_of_ids_are_learned() -> None:
     assert readings == [3, 3, 3, 1]
 
 
-def test_a_message_from_a_phone_is_left_with_the_centre_for_now() -> None:
+# -- messages from phones
+
+
+def test_a_message_from_a_phone_is_answered_only_when_it_is_stored() -> None:
     rig = bound()
-    assert rig.receive(DeliverSm(source_addr="46700000001", short_message=b"hello")) == [
-        ("DeliverSmResp", 0x64)
-    ]
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    assert rig.receive(INBOUND) == []
+    stored.callback(None)
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0)]
     assert rig.gateway.receipts == []
+
+
+def test_what_a_message_from_a_phone_says() -> None:
+    rig = bound()
+    rig.receive(INBOUND)
+    ((source, destination, fragment),) = rig.gateway.inbounds
+    assert (source, destination) == ("+46700000001", "12345")
+    assert fragment == Fragment(payload=b"hello", charset="gsm7")
+
+
+def test_a_part_is_handed_on_as_a_part_read_with_the_dialect() -> None:
+    rig = bound(dialect=Dialect(inbound_alphabets={"0x01": "latin1"}))
+    rig.receive(DeliverSm(esm_class=0x40, data_coding=1, short_message=b"\5\0\3\7\2\1\xe5"))
+    ((_, _, fragment),) = rig.gateway.inbounds
+    assert (fragment.kind, fragment.reference, fragment.total, fragment.number) == ("udh", 7, 2, 1)
+    assert (fragment.charset, fragment.payload) == ("latin1", b"\xe5")
+
+
+def test_a_message_from_a_phone_in_a_data_sm() -> None:
+    rig = bound()
+    pdu = DataSm(source_addr="46700000001", tlvs=((int(Tag.MESSAGE_PAYLOAD), b"x" * 300),))
+    assert rig.receive(pdu) == [("DataSmResp", 0)]
+    assert rig.gateway.inbounds[0][2].payload == b"x" * 300
+
+
+def test_what_reads_like_a_receipt_is_a_message_where_the_dialect_wants_marks() -> None:
+    rig = bound(dialect=Dialect(receipts="marked"))
+    rig.receive(DeliverSm(short_message=b"id:1 stat:DELIVRD err:000"))
+    assert (rig.gateway.receipts, len(rig.gateway.inbounds)) == ([], 1)
+
+
+@pytest.mark.parametrize("error", [Unavailable("gone"), StorageError("disk full")])
+def test_a_message_that_is_not_stored_stays_with_the_centre(error: Exception) -> None:
+    rig = bound(dialect=Dialect(unavailable_status=0x08))
+    rig.gateway.taken = lambda: fail(error)
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0x08)]
+    assert rig.count("errors", "inbound") == 0
+
+
+def test_a_fault_of_ours_takes_no_message_either() -> None:
+    rig = bound()
+    rig.gateway.taken = lambda: fail(ZeroDivisionError("ours"))
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0x64)]
+    assert rig.count("errors", "inbound") == 1
+
+
+def test_the_receiver_of_a_pair_takes_messages_from_phones() -> None:
+    rig = bound(bind="pair")
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0)]
+    assert len(rig.gateway.inbounds) == 1
 
 
 def test_what_cannot_be_read_is_counted() -> None:
@@ -782,6 +1149,61 @@ def test_stop_waits_for_an_unbind_no_longer_than_its_timer() -> None:
         end.clear()
     rig.network.flow()
     assert fired == [None]
+
+
+def test_stop_answers_what_came_before_it_unbinds_and_takes_no_more() -> None:
+    """What is stored and not answered would come again."""
+    rig = bound()
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    assert rig.stop() == []
+    assert rig.line.asked_to_part == 0
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0x64)]
+    assert len(rig.gateway.inbounds) == 1
+    stored.callback(None)
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0x64), ("DeliverSmResp", 0)]
+    assert rig.line.asked_to_part == 1
+    assert rig.session.link.state.name == "stopped"
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_stop_waits_for_an_answer_no_longer_than_the_unbind_timer() -> None:
+    rig = bound(timers=SmppTimers(unbind=Duration(5)))
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    rig.stop()
+    rig.wait(4.9)
+    assert rig.line.asked_to_part == 0
+    rig.wait(0.1)
+    assert rig.line.asked_to_part == 1
+    rig.wait(5 + LINGER)
+    assert rig.session.link.state.name == "stopped"
+    stored.callback(None)  # too late for this link, and no harm
+
+
+def test_the_centres_unbind_is_answered_when_what_it_sent_is() -> None:
+    rig = bound()
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    rig.line.protocol.unbind()
+    rig.network.flow()
+    assert rig.line.over is None
+    stored.callback(None)
+    rig.network.flow()
+    assert rig.line.responses == [("DeliverSmResp", 0)]
+    assert rig.line.over is not None
+
+
+def test_after_the_next_bind_messages_are_taken_again() -> None:
+    rig = bound()
+    rig.line.protocol.unbind()
+    rig.network.flow()
+    rig.wait(10)
+    assert rig.receive(INBOUND) == [("DeliverSmResp", 0)]
 
 
 def test_stop_while_it_is_down() -> None:

@@ -11,16 +11,18 @@ from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.task import Clock
 
 from smsgw.broker.base import BrokerState, Deliver, Properties
-from smsgw.broker.topology import Names
+from smsgw.broker.topology import Names, Topology
 from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway.durable import Durable
 from smsgw.gateway.events import Events
-from smsgw.ledger.base import Claim, Expiry, Owed
+from smsgw.ledger.base import Claim, Expiry, Kept, Key, Overdue, Owed, OwedInbound
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Outcome
+from smsgw.sms import join
+from smsgw.sms.inbound import Arrival
 from smsgw.sqlite import Database
 
 T = TypeVar("T")
@@ -135,6 +137,8 @@ class FakeBroker:
         self.consumers: list[FakeConsumer] = []
         self.depths: dict[str, int | Exception] = {}
         self.held = False
+        self.declared: list[Topology] = []
+        self.refusal: Exception | None = None
         self.broken: Callable[[str, str], Exception | None] = lambda exchange, key: None
         self._waiting: list[tuple[Published, Deferred[None]]] = []
 
@@ -147,6 +151,11 @@ class FakeBroker:
 
     def ready(self) -> Deferred[None]:
         return succeed(None)
+
+    def declare(self, more: Topology) -> Deferred[None]:
+        self.story.append("declare")
+        self.declared.append(more)
+        return fail(self.refusal) if self.refusal else succeed(None)
 
     def publish(
         self,
@@ -210,9 +219,9 @@ class TroubledLedger:
         return self._real.stop()
 
     def remember(
-        self, account: str, record: Record, keys: Sequence[tuple[str, str]]
+        self, account: str, record: Record, keys: Sequence[Key], *, resumed: bool = False
     ) -> Deferred[Sequence[Owed]]:
-        return self._do("remember", lambda: self._real.remember(account, record, keys))
+        return self._do("remember", lambda: self._real.remember(account, record, keys, resumed=resumed))
 
     def recall(self, message_id: str) -> Deferred[Record | None]:
         return self._do("recall", lambda: self._real.recall(message_id))
@@ -241,6 +250,18 @@ class TroubledLedger:
             "expire", lambda: self._real.expire(now, keep=keep, park=park, limit=limit), quiet=True
         )
 
+    def keep(self, key: join.Key, fragment: join.Fragment, arrival: Arrival, *, limit: int) -> Deferred[Kept]:
+        return self._do("keep", lambda: self._real.keep(key, fragment, arrival, limit=limit))
+
+    def owed_inbound(self, before: float, limit: int) -> Deferred[Sequence[OwedInbound]]:
+        return self._do("owed inbound", lambda: self._real.owed_inbound(before, limit), quiet=True)
+
+    def clear_inbound(self, numbers: Sequence[int]) -> Deferred[None]:
+        return self._do("clear inbound", lambda: self._real.clear_inbound(numbers))
+
+    def expire_inbound(self, before: float, now: float, limit: int) -> Deferred[Overdue]:
+        return self._do("expire inbound", lambda: self._real.expire_inbound(before, now, limit), quiet=True)
+
     def proceed(self) -> None:
         """Do all that is held, and hold no more."""
         held, self.held = self.held or [], None
@@ -268,8 +289,14 @@ class FakeChannel:
         self.account = name
         self.retry = retry
         self.receipts = receipts
+        self.receipted_part: int | None = None
         self.sessions: list[object] = []
         self.sessions_up = 1
+
+    def receipted(self, parts: int) -> Sequence[int]:
+        if not self.receipts:
+            return ()
+        return (self.receipted_part,) if self.receipted_part else range(1, parts + 1)
 
     def index_key(self, smsc_id: str) -> str:
         return smsc_id.lower()

@@ -6,17 +6,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from gateway.fakes import NOW, FakeChannel, FakeDelivery, FakeSession, Parts, count, message, result
 from twisted.internet.defer import CancelledError, Deferred
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.folding import Report
-from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, PAUSE, QUEUE, REASON
+from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, PAUSE, PROGRESS, QUEUE, REASON
 from smsgw.gateway.outgoing import Outgoing
 from smsgw.ledger.base import Owed
-from smsgw.message import Submission
-from smsgw.outcome import Accepted, Expired, Later, Outcome, Part, Refused, Status, Unknown, Unsent
+from smsgw.message import Submission, decode
+from smsgw.outcome import (
+    Accepted,
+    Expired,
+    Later,
+    Outcome,
+    Part,
+    Progress,
+    Refused,
+    Status,
+    Unknown,
+    Unsent,
+)
 from smsgw.strict import Duration
 
 OK = Accepted((Part("A1"),), Status(0, "ESME_ROK"))
@@ -26,7 +38,7 @@ ACCEPTED = ["remember", "publish smsgw.events accepted.acme", "confirmed smsgw.e
 class Line(Parts):
     """An Outgoing with one session."""
 
-    def __init__(self, path: Path, **channel: Any) -> None:
+    def __init__(self, path: Path, dedupe: Any = "redelivered", **channel: Any) -> None:
         super().__init__(path)
         self.ledger.start()
         self.paid: list[Owed] = []
@@ -39,6 +51,7 @@ class Line(Parts):
             metrics=self.metrics,
             clock=self.clock,
             pay=self.paid.extend,
+            dedupe=dedupe,
         )
         self.outgoing.opened(self.session)
         self.consumer = self.broker.consumers[0]
@@ -300,11 +313,217 @@ def test_after_the_last_attempt_a_message_is_dead(line: Line, outcome: Outcome, 
     assert count(line.metrics.dead, "attempts") == 1
 
 
+@pytest.mark.parametrize(
+    ("budget", "attempt", "kinds"),
+    [
+        (2, 1, ["retrying"]),
+        (2, 2, ["rejected"]),
+        (2, 3, ["rejected"]),
+        (9, 2, ["retrying"]),
+        (9, 3, ["rejected"]),
+    ],
+)
+def test_some_answers_are_worth_fewer_attempts(
+    line: Line, budget: int, attempt: int, kinds: list[str]
+) -> None:
+    line.take(Later("0x00000437", budget=budget), headers={ATTEMPT: attempt})
+    assert [event["event"] for event in line.broker.events()] == kinds
+
+
 @pytest.mark.parametrize(("outcome", "end"), [(Later("busy"), "expired"), (Unknown("silence"), "unknown")])
 def test_a_retry_after_the_deadline_is_none(line: Line, outcome: Outcome, end: str) -> None:
     line.take(outcome, message(deadline=10))
     assert [event["event"] for event in line.broker.events()] == [end]
     assert line.told()[-1] == "ack"
+
+
+# -- an answer that comes after its timeout
+
+
+def asked(**fields: Any) -> Submission:
+    return decode(message(**fields), now=NOW, message_id="m1")
+
+
+def test_a_late_answer_stops_the_next_attempt(line: Line) -> None:
+    line.take(Unknown("no response in time"))
+    result(line.outgoing.taken_late(line.channel, line.session.sent[0], OK))
+    line.told()
+    line.take(OK, headers=retried(line).headers)
+    assert line.told() == ["recall", *ACCEPTED[1:]]
+    assert [event["event"] for event in line.broker.events()] == ["retrying", "accepted"]
+
+
+def test_what_a_late_answer_says_of_a_part_is_where_the_next_attempt_goes_on(line: Line) -> None:
+    line.take(Unknown("no response in time", on_air=3, progress=Progress("acme", 7, 3, 1234, ("A1",))))
+    late = Later("answered late", on_air=3, progress=HALFWAY)
+    result(line.outgoing.taken_late(line.channel, line.session.sent[0], late))
+    line.take(WHOLE, headers=retried(line).headers)
+    assert line.session.sent[1].progress == HALFWAY
+
+
+@pytest.mark.parametrize(("fields", "attempt"), [({"retry": "never"}, 1), ({"deadline": 9}, 1), ({}, 3)])
+def test_a_late_answer_is_of_no_use_to_a_message_that_has_ended(
+    line: Line, fields: dict[str, Any], attempt: int
+) -> None:
+    """Its receipt would be a second final event."""
+    submission = msgspec.structs.replace(asked(**fields), attempt=attempt)
+    result(line.outgoing.taken_late(line.channel, submission, OK))
+    assert line.told() == []
+
+
+def test_a_late_answer_to_a_message_that_was_sent_again_changes_nothing(line: Line) -> None:
+    line.take(Unknown("no response in time"))
+    line.take(Accepted((Part("B1"),)), headers=retried(line).headers)
+    result(line.outgoing.taken_late(line.channel, line.session.sent[0], OK))
+    found = result(line.ledger.recall("m1"))
+    assert found is not None
+    assert found.record.smsc_id == "B1"
+
+
+@pytest.mark.parametrize(("broken", "errors"), [({"recall"}, 0), (set(), 1)])
+def test_a_late_answer_that_can_not_be_kept_is_as_none(line: Line, broken: set[str], errors: int) -> None:
+    line.ledger.broken = broken
+    odd = OK if broken else Accepted(())
+    assert result(line.outgoing.taken_late(line.channel, asked(), odd)) is None
+    assert count(line.metrics.errors, "outgoing") == errors
+
+
+# -- a producer that publishes an id twice
+
+
+@pytest.fixture
+def careful(tmp_path: Path) -> Iterator[Line]:
+    (tmp_path / "careful").mkdir()
+    made = Line(tmp_path / "careful", dedupe="always")
+    yield made
+    result(made.ledger.stop())
+
+
+def test_a_repeated_id_is_sent_again_unless_it_is_asked_for(line: Line, careful: Line) -> None:
+    for each, times in ((line, 2), (careful, 1)):
+        each.take(OK)
+        each.take(OK)
+        assert len(each.session.sent) == times
+
+
+def test_the_events_of_a_repeated_id_are_repeated_the_final_one_too(careful: Line) -> None:
+    careful.take(OK)
+    word = Report(state="delivered", smsc_id="A1", stat="DELIVRD")
+    (owed,) = result(careful.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", word, NOW)).owed
+    careful.take(OK, reply_to="answers")
+    told = [event["event_id"] for event in careful.broker.events()]
+    assert told == ["m1/accepted", "m1/accepted", owed.event.event_id]
+    assert [each.key for each in careful.broker.published if not each.exchange] == ["answers", "answers"]
+
+
+def test_a_repeat_waits_for_the_first_to_end(careful: Line) -> None:
+    answers: dict[str, Deferred[Outcome]] = {"m1": Deferred(), "m2": Deferred()}
+    careful.session.answer = lambda submission: answers[submission.id]
+    first, second = careful.take(), careful.take()
+    other = careful.take(message_id="m2")
+    assert [sent.id for sent in careful.session.sent] == ["m1", "m2"]
+    answers["m1"].callback(OK)
+    careful.clock.advance(PAUSE)
+    assert (first.settled, second.settled) == ("ack", "ack")
+    assert [sent.id for sent in careful.session.sent] == ["m1", "m2"]
+    assert other.settled is None
+
+
+def test_messages_without_an_id_are_never_repeats(careful: Line) -> None:
+    careful.take(OK, message_id=None)
+    careful.take(OK, message_id=None)
+    assert len(careful.session.sent) == 2
+
+
+# -- a long message that is broken off
+
+HALFWAY = Progress("acme", 7, 3, 1234, ("A1", "A2"))
+WHOLE = Accepted((Part("A1"), Part("A2"), Part("A3")), Status(0, "ESME_ROK"), on_air=3)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "story"),
+    [
+        (Refused("no", on_air=3, progress=HALFWAY), REJECTED),
+        (Expired(on_air=3, progress=HALFWAY), EXPIRED),
+        (Later("busy", on_air=3, progress=HALFWAY), RETRIED),
+        (Unknown("link lost", link_lost=True, on_air=3, progress=HALFWAY), ["nack"]),
+        (Unsent("stopping", on_air=3, progress=HALFWAY), ["nack"]),
+    ],
+)
+def test_what_was_taken_is_remembered_first(line: Line, outcome: Outcome, story: list[str]) -> None:
+    line.take(outcome)
+    assert line.told() == ["send", "remember", *story]
+    assert {event["parts"] for event in line.broker.events()} <= {3}
+
+
+def test_a_redelivery_goes_on_behind_what_was_taken(line: Line) -> None:
+    line.take(Unsent("stopping", on_air=3, progress=HALFWAY))
+    line.take(WHOLE, redelivered=True)
+    assert [sent.progress for sent in line.session.sent] == [None, HALFWAY]
+    (event,) = line.broker.events()
+    assert (event["event"], event["parts"]) == ("accepted", 3)
+    reports = [
+        result(
+            line.ledger.claim(
+                "acme",
+                "acme",
+                [("text", f"a{number}")],
+                "46700000001",
+                Report(state="delivered", smsc_id=f"A{number}", stat="DELIVRD"),
+                NOW,
+            )
+        ).owed
+        for number in (1, 2, 3)
+    ]
+    assert [len(owed) for owed in reports] == [0, 0, 1]
+
+
+def test_a_retry_carries_what_was_taken_to_whoever_gets_it(tmp_path: Path) -> None:
+    """Another gateway of the queue may have another ledger."""
+    (tmp_path / "other").mkdir()
+    first, second = Line(tmp_path), Line(tmp_path / "other")
+    first.take(Later("busy", on_air=3, progress=HALFWAY))
+    second.take(WHOLE, headers=retried(first).headers)
+    assert second.session.sent[0].progress == HALFWAY
+
+
+def test_a_retry_of_which_nothing_is_taken_carries_nothing(line: Line) -> None:
+    line.take(Later("busy"), headers={PROGRESS: "{}"})
+    assert PROGRESS not in retried(line).headers
+
+
+@pytest.mark.parametrize("odd", ["{}", "no JSON", 7, None, '{"account": 1}'])
+def test_progress_that_is_not_ours_is_none(line: Line, odd: object) -> None:
+    line.take(OK, headers={PROGRESS: odd})
+    assert line.session.sent[0].progress is None
+
+
+def test_a_message_without_an_id_takes_along_the_one_it_was_given(line: Line) -> None:
+    line.take(Unsent("stopping", on_air=3, progress=HALFWAY), message_id=None)
+    assert line.told() == [
+        "send",
+        "remember",
+        "publish smsgw.submit nordic",
+        "confirmed smsgw.submit nordic",
+        "ack",
+    ]
+    (published,) = line.broker.published
+    assert published.properties.message_id == line.session.sent[0].id
+    line.take(WHOLE, message_id=published.properties.message_id, headers=published.properties.headers)
+    assert (line.session.sent[1].progress, line.session.sent[1].attempt) == (HALFWAY, 1)
+
+
+def test_a_link_that_breaks_again_and_again_costs_attempts(line: Line) -> None:
+    """Or a message that breaks every link would go round for ever."""
+    line.take(Unknown("link lost", link_lost=True), redelivered=True)
+    assert line.told() == ["recall", "send", *RETRIED]
+
+
+@pytest.mark.parametrize("transliterated", [0, 2])
+def test_what_was_replaced_is_told(line: Line, transliterated: int) -> None:
+    line.take(Accepted((Part("A1"),), transliterated=transliterated))
+    assert line.broker.events()[0].get("transliterated", 0) == transliterated
 
 
 # -- what came before
@@ -477,7 +696,7 @@ def test_taken_back_after_acceptance_is_still_remembered(line: Line) -> None:
     line.clock.advance(PAUSE)
     found = result(line.ledger.recall("m1"))
     assert found is not None
-    assert found.smsc_id == "A1"
+    assert found.record.smsc_id == "A1"
 
 
 def test_a_retry_that_cannot_be_published_is_told_again_and_never_doubled(line: Line) -> None:
@@ -517,6 +736,16 @@ def test_an_unexpected_exception_puts_the_message_back_after_a_pause(line: Line)
     assert count(line.metrics.errors, "outgoing") == 1
     line.clock.advance(PAUSE)
     assert delivery.settled == "nack"
+
+
+def test_a_message_that_was_taken_is_not_sent_again_whatever_goes_wrong_then(line: Line) -> None:
+    line.broker.broken = lambda exchange, key: ZeroDivisionError("ours") if "events" in exchange else None
+    delivery = line.take(OK)
+    assert delivery.settled == "ack"
+    (dead,) = line.broker.published
+    assert dead.exchange == "smsgw.dead"
+    assert dead.properties.headers[REASON] == "taken by the message centre, then an error of ours"
+    assert (count(line.metrics.errors, "outgoing"), count(line.metrics.dead, "error")) == (1, 1)
 
 
 def test_a_cancelled_delivery_gives_its_slot_back(line: Line) -> None:

@@ -14,7 +14,7 @@ from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway import receipts
 from smsgw.gateway.receipts import SWEEP, Receipts
-from smsgw.ledger.base import Owed
+from smsgw.ledger.base import Key, Owed
 
 KEEP, PARK = 3600.0, 60.0
 DELIVERED = Report(state="delivered", smsc_id="A1", stat="DELIVRD", err="000")
@@ -46,6 +46,7 @@ class Desk(Parts):
             channel="acme",
             parts=parts,
             receipt="final",
+            awaits=parts,
             attempt=1,
             accepted=self.now(),
             smsc_id=smsc_id,
@@ -53,7 +54,8 @@ class Desk(Parts):
             correlation_id="c1",
             reply_to="answers",
         )
-        keys = [(f"{smsc_id}{n or ''}".lower(), f"{smsc_id}{n or ''}") for n in range(parts)]
+        ids = [f"{smsc_id}{n or ''}" for n in range(parts)]
+        keys = [Key(number, each.lower(), each) for number, each in enumerate(ids, 1)]
         owed = list(result(self.ledger.remember("acme", record, keys)))
         self.told()
         return owed

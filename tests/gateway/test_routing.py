@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.gateway.durable import AGAIN, PAUSE, QUEUE, REASON
-from smsgw.gateway.routing import WIDTH, Router, Rule, choose, match
+from smsgw.gateway.routing import WIDTH, Router, Rule, match, ranked
 
 NORDIC = Rule(("46", "47"), ("nordic", "backup"), spill=100)
 OSLO = Rule(("+4722",), ("oslo",), spill=100)
@@ -68,7 +68,13 @@ def test_no_rule_matches_nobody(recipient: str) -> None:
 def test_the_first_queue_that_is_up_and_short(
     up: dict[str, bool], backlog: dict[str, int], queue: str
 ) -> None:
-    assert choose(NORDIC, up, backlog) == queue
+    assert ranked(NORDIC, up, backlog)[0] == queue
+
+
+def test_every_queue_of_the_rule_is_tried_in_the_end() -> None:
+    rule = Rule(("46",), ("a", "b", "c", "d"), spill=10)
+    up = {"b": True, "c": True, "d": True}
+    assert ranked(rule, up, {"b": 10, "c": 3, "d": 12}) == ["c", "b", "d", "a"]
 
 
 # -- the router
@@ -84,6 +90,7 @@ class Desk(Parts):
             self.durable,
             [NORDIC],
             {"acme": self.nordic, "spare": self.backup},
+            delay=10.0,
             metrics=self.metrics,
             clock=self.clock,
         )
@@ -206,6 +213,24 @@ def test_a_queue_that_takes_nothing_is_asked_again(desk: Desk, error: Exception)
     assert len(desk.broker.published) == 1
 
 
+def test_a_queue_that_is_full_is_passed_over(desk: Desk) -> None:
+    desk.broker.broken = lambda exchange, key: QueueFull("refused") if key == "nordic" else None
+    desk.take()
+    assert desk.told() == [
+        "publish smsgw.submit nordic",
+        "publish smsgw.submit backup",
+        "confirmed smsgw.submit backup",
+        "ack",
+    ]
+
+
+def test_where_all_queues_are_full_a_message_is_routed_anew_later(desk: Desk) -> None:
+    """It must not keep those waiting that go elsewhere."""
+    desk.broker.broken = lambda exchange, key: QueueFull("refused") if exchange == "smsgw.submit" else None
+    desk.take()
+    assert desk.told()[-3:] == ["publish smsgw.retry.10 route", "confirmed smsgw.retry.10 route", "ack"]
+
+
 def test_taken_back_is_left_alone(desk: Desk) -> None:
     desk.broker.broken = lambda exchange, key: Unavailable("gone")
     delivery = desk.take()
@@ -236,5 +261,5 @@ def test_stop_waits_until_what_is_under_way_is_acknowledged(desk: Desk) -> None:
 
 def test_stop_before_start(tmp_path: Path) -> None:
     parts = Parts(tmp_path)
-    router = Router(parts.broker, parts.durable, [], {}, metrics=parts.metrics, clock=parts.clock)
+    router = Router(parts.broker, parts.durable, [], {}, delay=10.0, metrics=parts.metrics, clock=parts.clock)
     assert result(router.stop()) is None

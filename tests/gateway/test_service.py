@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway.fakes import NOW, FakeBroker, FakeChannel, FakeDelivery, FakeSession, TroubledLedger, message
+from gateway.fakes import (
+    NOW,
+    FakeBroker,
+    FakeChannel,
+    FakeDelivery,
+    FakeSession,
+    TroubledLedger,
+    message,
+    result,
+)
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
@@ -15,6 +24,7 @@ from smsgw.broker.topology import Names
 from smsgw.gateway.service import Gateway
 from smsgw.message import Submission
 from smsgw.outcome import Accepted, Outcome, Part, Unknown, Unsent
+from smsgw.sms.join import Fragment
 
 STOP_TIMEOUT = 30.0
 
@@ -61,6 +71,8 @@ class Rig:
             rules=[],
             keep=3600,
             park=60,
+            assembly_timeout=600,
+            max_parts=1000,
             stop_timeout=STOP_TIMEOUT,
             clock=self.clock,
             now=lambda: NOW + self.clock.seconds(),
@@ -170,6 +182,17 @@ def test_a_session_that_binds_during_the_stop_is_given_nothing(rig: Rig) -> None
     rig.told()
     rig.gateway.opened(FakeSession(FakeChannel("late"), rig.story))
     assert rig.told() == []
+
+
+def test_a_message_from_a_phone_is_published_and_what_is_never_whole_too(rig: Rig) -> None:
+    whole = Fragment(payload=b"hi", charset="gsm7")
+    part = Fragment(payload=b"half", charset="gsm7", kind="udh", total=2)
+    for fragment in (whole, part):
+        result(rig.gateway.inbound(rig.channel, "+46700000001", "12345", fragment))
+    rig.clock.advance(600)
+    rig.clock.advance(5)
+    messages = rig.broker.events("smsgw.inbound")
+    assert [(message["text"], message["complete"]) for message in messages] == [("hi", True), ("half", False)]
 
 
 def test_in_flight_counts_what_is_carried(rig: Rig) -> None:

@@ -144,11 +144,14 @@ def test_a_wrong_password_backs_off_and_consumes_nothing(
         tmp_path,
         configuration(port=smsc.port, broker=producer.url, prefix=producer.prefix, channel='rebind = "4s"'),
     )
-    until(lambda: gateway.output.count("ESME_RINVPASWD") >= 4, 30, "four tries")
     producer.publish(5)
-    lines = [line for line in gateway.output.splitlines() if "ESME_RINVPASWD" in line]
-    assert len(lines) == len(smsc.entries("bind refused")), "one line per try"
-    pauses = [float(line.rsplit("next try in ", 1)[1].split()[0]) for line in lines]
+
+    def lines() -> list[str]:
+        return [line for line in gateway.output.splitlines() if "ESME_RINVPASWD" in line]
+
+    until(lambda: len(lines()) >= 4, 30, "four tries")
+    until(lambda: len(lines()) == len(smsc.entries("bind refused")), 10, "one line per try")
+    pauses = [float(line.rsplit("next try in ", 1)[1].split()[0]) for line in lines()]
     assert pauses[0] <= 1 < pauses[1] <= 2 < pauses[2] <= 4, "the pauses grow"
     assert all(pause <= 4 for pause in pauses), "up to their limit"
     assert producer.waiting(f"{producer.prefix}.submit.acme") == 5

@@ -89,9 +89,11 @@ def test_send_and_wait_for_what_became_of_it(tmp_path: Path, start: Start) -> No
     assert [json.loads(line) for line in sent.splitlines()][1] == {"event": "delivered"}
     (entry,) = smsc.entries("accepted")
     assert (entry["destination"], entry["text"]) == ("46700000001", "Hej på dig")
+    smsgw("send", "-c", config, "--to", "+46700000001", "--wait", "20", "x" * 161)
+    assert len(smsc.entries("accepted")) == 3, "two more parts"
     error = smsgw("send", "-c", config, "--to", "nobody", "x", status=2)
     assert "to: expected digits" in error
-    long = smsgw("send", "-c", config, "--to", "+46700000001", "--wait", "20", "x" * 161, status=1)
+    long = smsgw("send", "-c", config, "--to", "+46700000001", "--wait", "20", "x" * 1531, status=1)
     assert "Traceback" not in long
     assert "+4670" not in gateway.output, "no phone number in the log"
     assert gateway.end() == 0
@@ -135,7 +137,7 @@ def test_the_manhole_lets_in_keys_and_nothing_else(tmp_path: Path, start: Start)
         env = {**os.environ, "TERM": "vt100"}
         return subprocess.run(  # noqa: PLW1510  the status is what is asked
             command,
-            input="channels\nqueues\ngateway\n\x04",
+            input="channels\nqueues\ngateway\nreload()\n\x04",
             capture_output=True,
             text=True,
             timeout=20,
@@ -146,6 +148,7 @@ def test_the_manhole_lets_in_keys_and_nothing_else(tmp_path: Path, start: Start)
     assert "<smpp channel acme: 1 of 1 sessions up" in shown
     assert "<queue acme: " in shown
     assert "<smsgw gateway: running" in shown
+    until(lambda: "reloading: nothing has changed" in gateway.output, 20, "it was reloaded")
     for refused in (
         ssh("wrong", "-o", "BatchMode=yes"),
         ssh("wrong", "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1"),

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 
 from smsgw.folding import Record, Report
-from smsgw.ledger.base import Claim
+from smsgw.ledger.base import Claim, Key, Recalled
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger, same_recipient
+from smsgw.outcome import Progress
 from smsgw.sqlite import Database
 
 T = TypeVar("T")
@@ -57,7 +58,14 @@ def record(message_id: str = "m1", *, to: str = "+46700000001", parts: int = 1, 
         "reply_to": "answers",
         "correlation_id": "c1",
     }
-    return Record(id=message_id, to=to, parts=parts, **{**defaults, **fields})
+    fields = {**defaults, **fields}
+    fields.setdefault("awaits", 0 if fields["receipt"] == "none" else parts)
+    return Record(id=message_id, to=to, parts=parts, **fields)
+
+
+def keys(*ids: str) -> list[Key]:
+    """Of parts 1, 2, ... that were answered with these ids."""
+    return [Key(number, smsc_id.lower(), smsc_id) for number, smsc_id in enumerate(ids, 1)]
 
 
 def report(state: Any = "delivered", smsc_id: str = "a1", stat: str = "DELIVRD") -> Report:
@@ -71,13 +79,13 @@ def claim(
 
 
 def test_an_accepted_message_is_recalled_by_its_id(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(), [("a1", "A1")]))
-    assert result(ledger.recall("m1")) == record()
+    result(ledger.remember("acme", record(), keys("A1")))
+    assert result(ledger.recall("m1")) == Recalled(record())
     assert result(ledger.recall("m2")) is None
 
 
 def test_a_receipt_after_the_response_owes_the_final_event(ledger: SqliteLedger) -> None:
-    assert list(result(ledger.remember("acme", record(), [("a1", "A1")]))) == []
+    assert list(result(ledger.remember("acme", record(), keys("A1")))) == []
     (owed,) = claim(ledger, "a1", report()).owed
     assert (owed.event.event, owed.event.final, owed.event.id) == ("delivered", True, "m1")
     assert (owed.event.meta, owed.event.stat, owed.event.err) == ({"order": 7}, "DELIVRD", "000")
@@ -86,7 +94,7 @@ def test_a_receipt_after_the_response_owes_the_final_event(ledger: SqliteLedger)
 
 def test_a_receipt_before_the_response_is_parked_and_matched_later(ledger: SqliteLedger) -> None:
     assert claim(ledger, "a1", report()) == Claim()
-    (owed,) = result(ledger.remember("acme", record(), [("a1", "A1")]))
+    (owed,) = result(ledger.remember("acme", record(), keys("A1")))
     assert (owed.event.event, owed.event.final) == ("delivered", True)
     assert not claim(ledger, "a1", report()).owed or claim(ledger, "a1", report()).owed == (owed,)
 
@@ -96,13 +104,13 @@ def test_a_parked_receipt_survives_a_restart(tmp_path: Path) -> None:
     claim(first, "a1", report())
     result(first.stop())
     again = ledger_at(tmp_path / "ledger.db")
-    (owed,) = result(again.remember("acme", record(), [("a1", "A1")]))
+    (owed,) = result(again.remember("acme", record(), keys("A1")))
     assert owed.event.event == "delivered"
     result(again.stop())
 
 
 def test_a_repeat_owes_again_until_cleared_and_then_nothing(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(), [("a1", "A1")]))
+    result(ledger.remember("acme", record(), keys("A1")))
     (owed,) = claim(ledger, "a1", report()).owed
     assert claim(ledger, "a1", report()).owed == (owed,)
     result(ledger.clear([owed.number]))
@@ -112,7 +120,7 @@ def test_a_repeat_owes_again_until_cleared_and_then_nothing(ledger: SqliteLedger
 
 def test_owed_events_outlive_a_crash(tmp_path: Path) -> None:
     first = ledger_at(tmp_path / "ledger.db")
-    result(first.remember("acme", record(), [("a1", "A1")]))
+    result(first.remember("acme", record(), keys("A1")))
     (owed,) = claim(first, "a1", report()).owed
     again = ledger_at(tmp_path / "ledger.db")  # the first is never closed
     assert list(result(again.owed(10))) == [owed]
@@ -121,20 +129,20 @@ def test_owed_events_outlive_a_crash(tmp_path: Path) -> None:
 
 
 def test_ids_are_scoped_by_account(ledger: SqliteLedger) -> None:
-    result(ledger.remember("other", record(), [("a1", "A1")]))
+    result(ledger.remember("other", record(), keys("A1")))
     assert claim(ledger, "a1", report()).codec is None
 
 
 def test_an_id_that_came_round_belongs_to_the_newest(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record("old"), [("a1", "A1")]))
-    result(ledger.remember("acme", record("new"), [("a1", "A1")]))
+    result(ledger.remember("acme", record("old"), keys("A1")))
+    result(ledger.remember("acme", record("new"), keys("A1")))
     (owed,) = claim(ledger, "a1", report()).owed
     assert owed.event.id == "new"
 
 
 def test_where_readings_compete_the_recipient_decides(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record("text", to="46700000001"), [("10", "10")]))
-    result(ledger.remember("acme", record("hex", to="46700000002"), [("a", "A")]))
+    result(ledger.remember("acme", record("text", to="46700000001"), keys("10")))
+    result(ledger.remember("acme", record("hex", to="46700000002"), keys("A")))
     found = result(
         ledger.claim("acme", "acme", [("text", "10"), ("decimal", "a")], "46700000002", report(), 1.0)
     )
@@ -143,7 +151,7 @@ def test_where_readings_compete_the_recipient_decides(ledger: SqliteLedger) -> N
 
 
 def test_a_reading_that_only_happens_to_exist_is_not_taken(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(to="46700000001"), [("10", "10")]))
+    result(ledger.remember("acme", record(to="46700000001"), keys("10")))
     competing = [("text", "10"), ("decimal", "a")]
     assert result(ledger.claim("acme", "acme", competing, "46799999999", report(), 1.0)).codec is None
     assert result(ledger.claim("acme", "acme", competing[:1], "46799999999", report(), 1.0)).codec == "text"
@@ -165,13 +173,13 @@ def test_same_recipient(one: str, other: str, same: bool) -> None:
 
 
 def test_without_receipts_only_the_acceptance_is_kept(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(receipt="none"), [("a1", "A1")]))
+    result(ledger.remember("acme", record(receipt="none"), ()))
     assert result(ledger.recall("m1")) is not None
     assert claim(ledger, "a1", report()).codec is None
 
 
 def test_a_buffered_receipt_is_told_and_leaves_the_message_waiting(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(receipt="all"), [("a1", "A1")]))
+    result(ledger.remember("acme", record(receipt="all"), keys("A1")))
     (owed,) = claim(ledger, "a1", report("buffered", stat="ACCEPTD")).owed
     assert (owed.event.event, owed.event.final) == ("buffered", False)
     assert [each.event.event for each in claim(ledger, "a1", report()).owed] == ["delivered"]
@@ -186,7 +194,7 @@ def test_parts_fold_into_one_final_event_and_the_worst_wins(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], states: list[str]
 ) -> None:
     ledger = ledger_at(tmp_path_factory.mktemp("ledger") / "ledger.db")
-    result(ledger.remember("acme", record(parts=3), [(f"a{n}", f"A{n}") for n in (1, 2, 3)]))
+    result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3")))
     told = [claim(ledger, f"a{n}", report(state)).owed for n, state in zip(order, states, strict=True)]
     assert told[:2] == [(), ()]
     (final,) = told[2]
@@ -195,9 +203,121 @@ def test_parts_fold_into_one_final_event_and_the_worst_wins(
     result(ledger.stop())
 
 
+# -- a long message that was broken off
+
+
+def broken_off(taken: int, message_id: str = "m1", **fields: Any) -> Record:
+    """Of three parts so many were taken."""
+    ids = tuple(f"A{number}" for number in range(1, taken + 1))
+    return record(message_id, parts=3, progress=Progress("acme", 7, 3, 1234, ids), **fields)
+
+
+def test_what_was_taken_of_a_message_is_recalled(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
+    found = result(ledger.recall("m1"))
+    assert found is not None
+    assert found.record.progress == Progress("acme", 7, 3, 1234, ("A1", "A2"))
+    result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
+    assert result(ledger.recall("m1")) == Recalled(record(parts=3))
+
+
+@pytest.mark.parametrize("early", [0, 1, 2])
+def test_receipts_of_the_first_parts_may_come_before_the_last_is_sent(
+    ledger: SqliteLedger, early: int
+) -> None:
+    result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
+    for number in range(1, early + 1):
+        assert claim(ledger, f"a{number}", report()).owed == ()
+    owed = result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
+    assert list(owed) == []
+    told = [each for n in range(early + 1, 4) for each in claim(ledger, f"a{n}", report()).owed]
+    assert [(each.event.event, each.event.final) for each in told] == [("delivered", True)]
+
+
+def test_where_one_receipt_decides_it_may_come_before_the_message_is_whole(ledger: SqliteLedger) -> None:
+    """The message centre tells the fate of the first part only."""
+    result(ledger.remember("acme", broken_off(2, awaits=1), keys("A1")))
+    assert claim(ledger, "a1", report("undelivered", stat="UNDELIV")).owed == ()
+    whole = record(parts=3, awaits=1)
+    (owed,) = result(ledger.remember("acme", whole, keys("A1"), resumed=True))
+    assert (owed.event.event, owed.event.final, owed.event.parts) == ("undelivered", True, 3)
+    assert list(result(ledger.owed(10))) == [owed]
+
+
+def test_a_receipt_that_came_early_for_the_last_part_folds_all(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
+    for number in (1, 2, 3):
+        claim(ledger, f"a{number}", report())
+    (owed,) = result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
+    assert (owed.event.event, owed.event.final) == ("delivered", True)
+
+
+def test_a_message_that_starts_again_elsewhere_waits_for_its_new_parts(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
+    result(ledger.remember("other", record(parts=2, channel="other"), keys("B1", "B2")))
+    claim(ledger, "a1", report())
+    claim(ledger, "a2", report())
+    told = [
+        result(ledger.claim("other", "other", [("text", key)], "46700000001", report(), 1.0)).owed
+        for key in ("b1", "b2")
+    ]
+    assert [len(owed) for owed in told] == [0, 1]
+    assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
+
+
+def test_more_parts_of_a_message_that_was_forgotten_are_kept_as_a_new_one(ledger: SqliteLedger) -> None:
+    whole = record(parts=3)
+    result(ledger.remember("acme", whole, keys("A1", "A2", "A3"), resumed=True))
+    assert result(ledger.recall("m1")) == Recalled(whole)
+
+
+def test_with_receipts_for_all_parts_they_are_told_before_the_message_is_whole(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", broken_off(2, receipt="all"), keys("A1", "A2")))
+    (owed,) = claim(ledger, "a1", report()).owed
+    assert (owed.event.event, owed.event.part, owed.event.final) == ("delivered", 1, False)
+
+
+def test_a_message_that_was_never_whole_is_forgotten_without_a_word(ledger: SqliteLedger) -> None:
+    """Its last attempt has told how it ended."""
+    result(ledger.remember("acme", broken_off(1), keys("A1")))
+    assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
+    assert result(ledger.recall("m1")) is None
+
+
+# -- a message that was sent again
+
+
+def test_a_message_with_its_final_event_is_recalled_with_it(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(parts=2), keys("A1", "A2")))
+    claim(ledger, "a1", report("undelivered", stat="UNDELIV"))
+    assert result(ledger.recall("m1")) == Recalled(record(parts=2))
+    (owed,) = claim(ledger, "a2", report()).owed
+    found = result(ledger.recall("m1"))
+    assert found is not None
+    assert found.final is not None
+    assert (found.final.event, found.final.event_id) == ("undelivered", owed.event.event_id)
+
+
+def test_without_receipts_there_is_no_other_word_to_recall(ledger: SqliteLedger) -> None:
+    result(ledger.remember("acme", record(receipt="none"), ()))
+    assert result(ledger.recall("m1")) == Recalled(record(receipt="none"))
+
+
+def test_of_two_attempts_that_were_taken_the_later_ones_receipts_count(ledger: SqliteLedger) -> None:
+    """The first was answered too late to stop the second."""
+    result(ledger.remember("acme", record(), keys("A1")))
+    result(ledger.remember("acme", record(attempt=2), keys("B1")))
+    assert claim(ledger, "a1", report("undelivered")).owed == ()
+    assert [each.event.event for each in claim(ledger, "b1", report()).owed] == ["delivered"]
+    assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
+
+
+# -- what is too old
+
+
 def test_a_message_whose_receipt_never_comes_ends_unknown(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(accepted=1000.0), [("a1", "A1")]))
-    result(ledger.remember("acme", record("m2", accepted=5000.0), [("b1", "B1")]))
+    result(ledger.remember("acme", record(accepted=1000.0), keys("A1")))
+    result(ledger.remember("acme", record("m2", accepted=5000.0), keys("B1")))
     expiry = result(ledger.expire(6000.0, keep=3000.0, park=60.0, limit=10))
     assert [(each.event.id, each.event.event, each.event.error) for each in expiry.owed] == [
         ("m1", "unknown", "no receipt")
@@ -209,7 +329,7 @@ def test_a_message_whose_receipt_never_comes_ends_unknown(ledger: SqliteLedger) 
 
 
 def test_a_final_message_is_forgotten_without_a_word(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(), [("a1", "A1")]))
+    result(ledger.remember("acme", record(), keys("A1")))
     claim(ledger, "a1", report())
     assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
 
@@ -235,7 +355,7 @@ def test_the_same_receipt_parks_once(ledger: SqliteLedger) -> None:
 
 def test_expiry_goes_in_bounded_steps(ledger: SqliteLedger) -> None:
     for n in range(5):
-        result(ledger.remember("acme", record(f"m{n}"), [(f"k{n}", f"K{n}")]))
+        result(ledger.remember("acme", record(f"m{n}"), keys(f"K{n}")))
     steps = [result(ledger.expire(1e9, keep=1.0, park=1.0, limit=2)) for _ in range(4)]
     assert [len(step.owed) for step in steps] == [2, 2, 1, 0]
     assert [step.more for step in steps] == [True, True, False, False]

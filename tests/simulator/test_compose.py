@@ -55,3 +55,17 @@ def test_data_is_sent_as_it_is() -> None:
 def test_half_a_surrogate_pair_can_not_be_sent() -> None:
     with pytest.raises(Misuse, match="surrogate"):
         inbound(Inbound(text="\ud800"), 1)
+
+
+def test_several_phones_take_turns_and_count_their_own_references() -> None:
+    message = Inbound(source="+4609", to="1", text=LONG, senders=2)
+    found = [inbound(message, number)[0] for number in (1, 2, 3, 4)]
+    assert [pdu.source_addr for pdu in found] == ["4609", "4610", "4609", "4610"]
+    assert [pdu.short_message[3] for pdu in found] == [1, 1, 2, 2]
+
+
+def test_mixed_parts_have_each_its_own_alphabet() -> None:
+    written = "x" * 67 + "яё" * 33 + "xx" + "€" * 10
+    found = inbound(Inbound(text=written, mixed=True), 1)
+    assert [pdu.data_coding for pdu in found] == [0, 8, 0]
+    assert "".join(text(as_submit(pdu)) or "" for pdu in found) == written

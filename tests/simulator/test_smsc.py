@@ -703,7 +703,7 @@ def test_the_journal_tells_every_message(world: World, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     here = world(log=path, destinations={"9": "0x45"}, message_id="hex-in-receipt")
     client = here.bound()
-    client.submit("ol", "1")
+    client.submit("ol", "1", tlvs=((0x020C, 7),))
     client.send(
         SubmitSm(destination_addr="2", data_coding=8, short_message="å".encode("utf-16-be"), **ASKING)
     )
@@ -720,6 +720,7 @@ def test_the_journal_tells_every_message(world: World, tmp_path: Path) -> None:
         "refused",
         "ended",
     ]
+    assert (lines[1]["tlvs"], lines[2].get("tlvs")) == ({"0x020c": 7}, None)
     taken = lines[2]
     assert (taken["id"], taken["receipted_id"], taken["text"]) == ("101", "65", "å")
     assert (taken["destination"], taken["data"], taken["times"]) == ("2", "00e5", 1)

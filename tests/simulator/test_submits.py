@@ -2,7 +2,16 @@
 
 import pytest
 
-from smsgw.simulator.submits import Place, asks_for_receipts, charset_of, octets, place, text, wants_receipt
+from smsgw.simulator.submits import (
+    Place,
+    asks_for_receipts,
+    charset_of,
+    octets,
+    place,
+    text,
+    tlvs,
+    wants_receipt,
+)
 from smsgw.smpp.constants import Tag
 from smsgw.smpp.pdu import DataSm, SubmitSm
 from smsgw.sms import udh
@@ -17,6 +26,11 @@ def test_the_payload_wins_over_the_short_message() -> None:
     assert octets(SubmitSm(short_message=b"short", tlvs=tlvs)) == b"long"
     assert octets(DataSm(tlvs=tlvs)) == b"long"
     assert octets(DataSm()) == b""
+
+
+def test_tlvs_as_the_journal_writes_them() -> None:
+    found = ((Tag.SAR_MSG_REF_NUM, 7), (Tag.MESSAGE_PAYLOAD, b"long"), (0x1400, b"\x00\xff"))
+    assert tlvs(SubmitSm(tlvs=found)) == {"0x020c": 7, "0x1400": "00ff"}
 
 
 @pytest.mark.parametrize(

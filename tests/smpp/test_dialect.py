@@ -76,8 +76,8 @@ def test_no_row_is_invented_and_none_is_written_twice() -> None:
 
 
 @pytest.mark.parametrize("status", [0x09, 0x400, 0x437, 0x4FF, 0x500, 0xFFFFFFFF])
-def test_an_unknown_status_is_temporary(status: int) -> None:
-    assert PLAIN.classify(status) == "temporary"
+def test_a_status_in_no_table_is_unknown(status: int) -> None:
+    assert PLAIN.classify(status) == "unknown"
 
 
 @pytest.mark.parametrize("key", ["0x0014", "0x14", "0X14", "20", "0x00000014"])
@@ -265,8 +265,15 @@ def test_overrides_win() -> None:
 
 def test_overrides_may_be_zero_or_empty() -> None:
     raw = SmppOverrides(service_type="", data_coding=0, esm_class=0)
-    pdu = composed(submission(smpp=raw), encoding="ucs2", dialect=Dialect(service_type="CMT"), udhi=True)
+    pdu = composed(submission(smpp=raw), encoding="ucs2", dialect=Dialect(service_type="CMT"))
     assert (pdu.service_type, pdu.data_coding, pdu.esm_class) == ("", 0, 0)
+
+
+@pytest.mark.parametrize("esm_class", [0x00, 0x03, 0x40])
+def test_an_override_can_not_deny_a_header(esm_class: int) -> None:
+    """Without the indicator the phone would show the header as text."""
+    raw = SmppOverrides(esm_class=esm_class)
+    assert composed(submission(smpp=raw), udhi=True).esm_class == esm_class | 0x40
 
 
 def test_the_dialects_service_type() -> None:
@@ -277,7 +284,8 @@ def test_a_header_is_marked() -> None:
     header = b"\x05\0\x03\x07\x02\x01"
     assert composed(octets=header + b"hi", udhi=True).esm_class == 0x40
     data = submission(text=None, data=b"x", udh="06050415810000")
-    assert composed(data, octets=b"\x06\x05\x04\x15\x81\0\0x", encoding="binary").esm_class == 0x40
+    octets = b"\x06\x05\x04\x15\x81\0\0x"
+    assert composed(data, octets=octets, encoding="binary", udhi=True).esm_class == 0x40
 
 
 def test_a_payload_goes_into_its_tlv_before_all_others() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from smsgw.sms.coding import Form
-from smsgw.sms.explain import Outsider, explain, outsiders
+from smsgw.sms.explain import Outsider, Saving, explain, outsiders, savings
 from smsgw.sms.shift_tables import LANGUAGES
 
 
@@ -65,3 +65,35 @@ def test_what_can_not_be_sent() -> None:
     assert (found.encoding, found.parts) == (None, ())
     assert found.problem == "character 5 is not in GSM 7-bit"
     assert [outsider.character for outsider in found.outsiders] == ["ж"]
+
+
+def test_what_was_replaced() -> None:
+    found = explain("“hej” – å", scope="typography")
+    assert (found.encoding, found.replaced, found.parts[0].text) == ("gsm7", 3, '"hej" - å')
+    assert [outsider.character for outsider in found.outsiders] == ["“", "”", "–"]
+    assert explain("“hej”", "latin1", scope="full").problem == "character 1 is not in Latin-1"
+    assert explain("“hej”", "ucs2", scope="full").replaced == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a" * 161, ()),
+        ("ж" * 70, ()),
+        ("“" + "a" * 99, (Saving('transliterate = "typography"', 1),)),
+        ("ж" * 71, (Saving('transliterate = "full"', 1),)),
+        ("ж" * 67 + "😀", ()),
+        ("今" * 71, ()),
+        ("🚚" * 6600, ()),  # 200 parts; as `:truck:` more than there can be
+        ("ş" * 71, (Saving('transliterate = "full"', 1), Saving('languages = ["turkish"]', 1))),
+        ("á" * 81, (Saving('transliterate = "full"', 1), Saving('languages = ["portuguese"]', 1))),
+    ],
+)
+def test_what_a_channel_could_allow(text: str, found: tuple[Saving, ...]) -> None:
+    assert savings(text) == found
+
+
+def test_shift_tables_are_of_no_use_where_the_smsc_makes_the_header() -> None:
+    assert len(explain("ş" * 161, form="sar").parts) == 3
+    assert savings("ş" * 161, "sar") == (Saving('transliterate = "full"', 2),)
+    assert savings("ş" * 161) == (Saving('transliterate = "full"', 2), Saving('languages = ["turkish"]', 2))

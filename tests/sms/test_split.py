@@ -64,7 +64,7 @@ def test_sar() -> None:
 
 def test_payload() -> None:
     (part,) = parts_of("a" * 161, "payload", reference=None)
-    assert part == Part(payload=b"a" * 161, encoding="gsm7", whole=True)
+    assert part == Part(payload=b"a" * 161, encoding="gsm7", total=2, whole=True)
 
 
 @pytest.mark.parametrize("form", ["udh", "udh16", "sar"])
@@ -140,7 +140,7 @@ class TestData:
 
     def test_payload_form(self) -> None:
         assert split_data(bytes(141), form="payload") == (
-            Part(payload=bytes(141), encoding="binary", whole=True),
+            Part(payload=bytes(141), encoding="binary", total=2, whole=True),
         )
 
     def test_data_that_is_a_part_already_stays_one(self) -> None:

@@ -46,6 +46,9 @@ DRAIN_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 """And then for the broker's answer to the close."""
 
+DECLARE_SECONDS = 10.0
+"""How long `declare` waits for the broker's answers; a broker under memory pressure may read nothing."""
+
 NOT_FOUND = 404
 
 log = Logger()
@@ -134,6 +137,9 @@ class AmqpBroker:
         waiting: Deferred[None] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return waiting
+
+    def declare(self, more: Topology) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._declare_more(more))
 
     def publish(
         self,
@@ -309,6 +315,19 @@ class AmqpBroker:
         except (SmsgwError, Closed) as error:
             self._set_state(self._state.name, reason_text(error))
             log.warn("declaring again at {url}: {error}", url=str(self.url), error=reason_text(error))
+
+    async def _declare_more(self, more: Topology) -> None:
+        client = self._client
+        if client is None or client.closed:
+            raise Unavailable(self._state.error or "not connected yet")
+        declaring = Deferred.fromCoroutine(declare(client, self._topology.with_more(more)))
+        try:
+            await declaring.addTimeout(DECLARE_SECONDS, self._clock)
+        except Closed as error:
+            raise Unavailable(reason_text(error)) from None
+        except TimedOut:
+            raise Unavailable(f"no answer within {DECLARE_SECONDS:g} s") from None
+        self._topology = self._topology.with_more(more)
 
     # The end
 

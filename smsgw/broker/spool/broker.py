@@ -64,9 +64,10 @@ class Spool:
         self._worker: WorkerThread | None = None
         if run_in_thread is None:
             run_in_thread = self._worker = WorkerThread(IReactorFromThreads(reactor), "spool")
+        self._topology = topology
         self._router = Router(topology)
-        self._expiring = {queue.name for queue in topology.queues if queue.ttl is not None}
-        self.store = store.Store(topology, self._router)
+        self._expiring = _expiring(topology)
+        self.store = store.Store(self._router)
         self.database = Database(path, store.SCHEMA, synchronous=synchronous, run_in_thread=run_in_thread)
         self._look_for_changes = Coalesced(self._look)
         self._bell = Bell(self._beside("bell"), reactor, self._look_for_changes)
@@ -137,6 +138,9 @@ class Spool:
         waiter: Deferred[None] = Deferred(self._waiting.remove)
         self._waiting.append(waiter)
         return waiter
+
+    def declare(self, more: Topology) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._declare_more(more))
 
     def publish(
         self,
@@ -227,7 +231,7 @@ class Spool:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """On the worker thread."""
-        self.store.declare(connection)
+        store.declare(connection, self._topology)
         if not self._watchers.anywhere():  # nobody needs the copies that were made for former watchers
             store.forget_published(connection)
 
@@ -241,6 +245,19 @@ class Spool:
         self._expiry.sweep()
         self._keep_up()
         self._tell_waiting(None)
+
+    async def _declare_more(self, more: Topology) -> None:
+        if self._name != "up":
+            raise Unavailable(f"the spool is {self._name}")
+        try:
+            await self.database.run(partial(store.declare, topology=more))
+        except StorageError as error:
+            raise Unavailable(str(error)) from error
+        self._topology = self._topology.with_more(more)
+        self._expiring = _expiring(self._topology)
+        self._router = self.store.router = Router(self._topology)
+        if self._name == "up":
+            self._expiry.sweep()  # a queue of that name may be there from former days
 
     def _tell_waiting(self, error: BrokerError | None) -> None:
         waiting, self._waiting = self._waiting, []
@@ -373,6 +390,10 @@ def _follow(source: Deferred[None]) -> Deferred[None]:
 
     source.addBoth(tell)
     return followed
+
+
+def _expiring(topology: Topology) -> frozenset[str]:
+    return frozenset(queue.name for queue in topology.queues if queue.ttl is not None)
 
 
 def _seconds(expiration: str | None) -> float | None:

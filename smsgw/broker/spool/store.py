@@ -55,8 +55,20 @@ SCHEMA = (
         body BLOB NOT NULL
     );
     """,
+    """
+    CREATE TABLE bindings (
+        exchange TEXT NOT NULL,
+        key TEXT NOT NULL,
+        queue TEXT NOT NULL,
+        PRIMARY KEY (exchange, key, queue)
+    ) WITHOUT ROWID;
+    """,
 )
-"""`depth` counts a queue's rows, so that a limit is cheap to keep. `published` is for watchers."""
+"""`depth` counts a queue's rows, so that a limit is cheap to keep. `published` is for watchers.
+
+`bindings` are all that ever were: what comes back from a delay must find a queue that left the
+configuration meanwhile.
+"""
 
 PUBLISHED = 10_000
 """Topic publishes that are kept for watchers in other processes; the oldest goes."""
@@ -98,28 +110,9 @@ _Values: TypeAlias = tuple[int, int, float | None, str, bytes, bytes]
 class Store:
     """The operations on the tables. Holds nothing but the queues it has looked up."""
 
-    def __init__(self, topology: Topology, router: Router) -> None:
-        self._topology = topology
-        self._router = router
+    def __init__(self, router: Router) -> None:
+        self.router = router  # may be replaced by one that knows more; one assignment, so from any thread
         self._known: dict[str, _Queue] = {}  # a queue is never deleted nor altered
-
-    def declare(self, connection: sqlite3.Connection) -> None:
-        """Make the topology's queues.
-
-        Raises:
-            TopologyError: one exists with other arguments; the text names it and both sides.
-        """
-        for queue in self._topology.queues:
-            wanted = _arguments(queue)
-            found = connection.execute(
-                "SELECT arguments FROM queues WHERE name = ?", (queue.name,)
-            ).fetchone()
-            if found is None:
-                connection.execute("INSERT INTO queues (name, arguments) VALUES (?, ?)", (queue.name, wanted))
-            elif found[0] != wanted:
-                raise TopologyError(
-                    f"queue {queue.name!r} exists with arguments {found[0]}, wanted are {wanted}"
-                )
 
     def publish(
         self, connection: sqlite3.Connection, publishes: Sequence[Publish], now: float, watched: bool
@@ -281,7 +274,7 @@ class Store:
         """Delete rows, after a copy of each went where the queue's dead letters go; the queues reached."""
         added: Counter[str] = Counter()
         for _, key, properties, body in rows:
-            one = self._dead(queue, key, decode(properties), body, reason)
+            one = self._dead(connection, queue, key, decode(properties), body, reason)
             for name in one.queues:
                 target = self._queue(connection, name)
                 if target is not None:
@@ -291,14 +284,25 @@ class Store:
         self._delete(connection, queue.name, [row[0] for row in rows])
         return set(added)
 
-    def _dead(self, queue: _Queue, key: str, properties: Properties, body: bytes, reason: str) -> Publish:
+    def _dead(
+        self,
+        connection: sqlite3.Connection,
+        queue: _Queue,
+        key: str,
+        properties: Properties,
+        body: bytes,
+        reason: str,
+    ) -> Publish:
         """What RabbitMQ makes of a message that dies: the first death in the headers, no expiration."""
         exchange = queue.declared.dead_letter_exchange
         headers = {"x-first-death-reason": reason, "x-first-death-queue": queue.name} | properties.headers
+        queues = () if exchange is None else self.router.route(exchange, key)
+        if exchange and not queues:
+            queues = _bound(connection, exchange, key)
         return Publish(
             exchange=exchange or "",
             key=key,
-            queues=() if exchange is None else self._router.route(exchange, key),
+            queues=queues,
             priority=properties.priority or 0,
             expiration=None,
             properties=encode(msgspec.structs.replace(properties, headers=headers, expiration=None)),
@@ -308,7 +312,7 @@ class Store:
         )
 
     def _own_queues(self, connection: sqlite3.Connection) -> list[_Queue]:
-        found = (self._queue(connection, name) for name in self._router.queues)
+        found = (self._queue(connection, name) for name in self.router.queues)
         return [queue for queue in found if queue is not None]
 
     def _queue(self, connection: sqlite3.Connection, name: str) -> _Queue | None:
@@ -329,6 +333,33 @@ class Store:
             "UPDATE queues SET depth = depth + ? WHERE name = ?",
             [(number, name) for name, number in added.items() if number],
         )
+
+
+def declare(connection: sqlite3.Connection, topology: Topology) -> None:
+    """Make the topology's queues, and remember its bindings.
+
+    Raises:
+        TopologyError: one exists with other arguments; the text names it and both sides.
+    """
+    for queue in topology.queues:
+        wanted = _arguments(queue)
+        found = connection.execute("SELECT arguments FROM queues WHERE name = ?", (queue.name,)).fetchone()
+        if found is None:
+            connection.execute("INSERT INTO queues (name, arguments) VALUES (?, ?)", (queue.name, wanted))
+        elif found[0] != wanted:
+            raise TopologyError(f"queue {queue.name!r} exists with arguments {found[0]}, wanted are {wanted}")
+    connection.executemany(
+        "INSERT OR IGNORE INTO bindings (exchange, key, queue) VALUES (?, ?, ?)",
+        [(each.exchange, each.key, each.queue) for each in topology.bindings],
+    )
+
+
+def _bound(connection: sqlite3.Connection, exchange: str, key: str) -> tuple[str, ...]:
+    """The queues that some topology once bound to a direct exchange under a key."""
+    found = connection.execute(
+        "SELECT queue FROM bindings WHERE exchange = ? AND key = ?", (exchange, key)
+    ).fetchall()
+    return tuple(row[0] for row in found)
 
 
 def published_since(connection: sqlite3.Connection, last: int) -> list[Published]:

@@ -1,0 +1,156 @@
+"""A message as the submit_sm of its parts, the way one channel sends it: pure.
+
+`Cutter.cut` decides once what is on the air: encoding, parts, reference. `Cutter.submit_sm` makes the
+PDU of one part, when it is about to leave: only then is it known what remains until the deadline.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from zlib import crc32
+
+import msgspec
+
+from smsgw import outcome as outcomes
+from smsgw.config import SmppSettings
+from smsgw.message import Message, Submission
+from smsgw.outcome import Broken, Progress, Refused
+from smsgw.smpp.constants import Tag
+from smsgw.smpp.dialect import submit_sm
+from smsgw.smpp.fields import EncodeError
+from smsgw.smpp.pdu import SubmitSm
+from smsgw.smpp.tlv import Tlvs
+from smsgw.sms import packing, udh
+from smsgw.sms.coding import Impossible, choose
+from smsgw.sms.references import References
+from smsgw.sms.shift_tables import LANGUAGES
+from smsgw.sms.split import Part, split, split_data
+from smsgw.sms.transliterate import transliterate
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """The parts of a message; the first ones were taken already under the ids in `taken`."""
+
+    parts: tuple[Part, ...]
+    transliterated: int = 0
+    taken: tuple[str, ...] = ()
+
+    @property
+    def on_air(self) -> int:
+        """How many short messages the phone gets: the message centre may do the cutting."""
+        return self.parts[0].total
+
+    def broken_off(self, outcome: Broken, account: str, taken: Sequence[outcomes.Part]) -> Broken:
+        """The outcome of the part that was not taken, as that of the message; `taken` are those before it."""
+        progress = self._progress(account, tuple(part.smsc_id for part in taken)) if taken else None
+        return msgspec.structs.replace(outcome, on_air=self.on_air, progress=progress)
+
+    def _progress(self, account: str, ids: tuple[str, ...]) -> Progress:
+        return Progress(account, self.parts[0].reference or 0, len(self.parts), _digest(self.parts), ids)
+
+    def continues(self, before: Progress) -> bool:
+        """Whether this is the message that was broken off, cut as it was then."""
+        return (len(self.parts), _digest(self.parts)) == (before.parts, before.digest)
+
+
+class Cutter:
+    """Cuts messages for one channel. It remembers the references of long messages, nothing else."""
+
+    def __init__(
+        self, settings: SmppSettings, account: str, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._settings = settings
+        self._account = account
+        self._references = References(chance)
+        self._languages = tuple(LANGUAGES[name] for name in settings.languages)
+
+    def cut(self, submission: Submission) -> Cut | Refused:
+        """The parts of a message, or why it can't be sent here; then with how many parts it would have."""
+        message, before = submission.message, submission.progress
+        if before is not None and before.account == self._account:
+            again = self._parts(message, lambda: before.reference)
+            if isinstance(again, Cut) and again.continues(before):
+                return msgspec.structs.replace(again, taken=before.ids)
+        return self._parts(message, lambda: self._references.next(message.to, submission.id))
+
+    def _parts(self, message: Message, reference: Callable[[], int]) -> Cut | Refused:
+        header = bytes.fromhex(message.udh or "")
+        if message.text is None:
+            return self._data(message.data or b"", header, reference)
+        return self._text(message, message.text, header, reference)
+
+    def _text(
+        self, message: Message, text: str, header: bytes, reference: Callable[[], int]
+    ) -> Cut | Refused:
+        settings, dialect = self._settings, self._settings.dialect
+        elements = udh.parse(header) if header else udh.Header((), 0)
+        if elements.problem is not None or elements.length != len(header):
+            return Refused(f"udh: {elements.problem or 'octets after the user data header'}")
+        replaced = 0
+        if settings.transliterate != "off" and message.encoding in ("auto", "gsm7"):
+            changed = transliterate(text, settings.transliterate)
+            text, replaced = changed.text, changed.replaced
+        coding = choose(
+            text,
+            message.encoding,
+            languages=self._languages,
+            form=dialect.long_messages,
+            elements=elements.elements,
+            default_alphabet=dialect.default_alphabet,
+            max_parts=1 if udh.concatenation(elements.elements) else settings.max_parts,
+        )
+        if isinstance(coding, Impossible):
+            return Refused(coding.problem)
+        parts = split(coding, reference=reference() if coding.parts > 1 else None)
+        return Cut(parts, replaced)
+
+    def _data(self, data: bytes, header: bytes, reference: Callable[[], int]) -> Cut | Refused:
+        # whether a reference is needed shows when the data is cut; one that is not needed is not used up
+        form, most = self._settings.dialect.long_messages, self._settings.max_parts
+        parts = split_data(data, header=header, reference=0, form=form, max_parts=most)
+        if not isinstance(parts, Impossible) and len(parts) > 1:
+            parts = split_data(data, header=header, reference=reference(), form=form, max_parts=most)
+        return Refused(parts.problem) if isinstance(parts, Impossible) else Cut(parts)
+
+    def submit_sm(self, submission: Submission, part: Part, now: float) -> SubmitSm | Refused:
+        """The PDU of one part; `now` is in seconds since the epoch."""
+        settings, message = self._settings, submission.message
+        try:
+            return submit_sm(
+                submission,
+                part.udh + self._payload(part),
+                part.encoding,
+                message.from_ or settings.from_,
+                settings.dialect,
+                now,
+                udhi=bool(part.udh),
+                payload=part.whole,
+                tlvs=_segment(part),
+            )
+        except EncodeError as error:
+            return Refused(str(error))
+
+    def _payload(self, part: Part) -> bytes:
+        if part.encoding == "gsm7" and self._settings.dialect.default_alphabet == "gsm7-packed":
+            return packing.pack(part.payload, packing.fill_bits(len(part.udh)))
+        return part.payload
+
+
+def _segment(part: Part) -> Tlvs:
+    """The TLVs of SMPP 3.4, 5.3.2.22 to 5.3.2.24, where they tell the parts apart."""
+    if not part.sar:
+        return ()
+    return (
+        (int(Tag.SAR_MSG_REF_NUM), (part.reference or 0).to_bytes(2, "big")),
+        (int(Tag.SAR_TOTAL_SEGMENTS), bytes((part.total,))),
+        (int(Tag.SAR_SEGMENT_SEQNUM), bytes((part.number,))),
+    )
+
+
+def _digest(parts: tuple[Part, ...]) -> int:
+    """Differs where a message is cut in another way than before."""
+    found = 0
+    for part in parts:
+        found = crc32(part.udh + part.payload, found)
+    return found

@@ -1,0 +1,79 @@
+"""What a message centre sends on its own: receipts and messages from phones.
+
+Each is read by the dialect, handed to the gateway, and answered as the gateway says: ESME_ROK for what is
+durable, a temporary status for what is not, so that the message centre keeps it and sends it again.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smsgw.broker.base import BrokerError
+from smsgw.channel.base import Channel, Upstream
+from smsgw.errors import StorageError
+from smsgw.folding import Report
+from smsgw.metrics import Metrics
+from smsgw.smpp import inbound
+from smsgw.smpp.dialect import Dialect, IdCodec, candidates
+from smsgw.smpp.pdu import DataSm, DeliverSm, Pdu, response_to
+from smsgw.smpp.receipt import Receipt, parse
+
+
+class Receiving:
+    """All binds of a channel share it, and what it has learned of the account's message ids."""
+
+    log = Logger()
+
+    def __init__(self, channel: Channel, dialect: Dialect, upstream: Upstream, metrics: Metrics) -> None:
+        self._channel = channel
+        self._dialect = dialect
+        self._upstream = upstream
+        self._metrics = metrics
+        self._ids = IdCodec(dialect.message_id)
+
+    def took(self, pdu: DeliverSm | DataSm) -> Deferred[Pdu]:
+        """A message came from the message centre; fires with the response it is due. Never fails."""
+        receipt = parse(pdu, self._dialect)
+        if receipt is None:
+            what, stored = "inbound", self._took_inbound(pdu)
+        else:
+            what, stored = "receipt", self._took_receipt(pdu, receipt)
+        return Deferred.fromCoroutine(stored).addCallbacks(
+            lambda _: response_to(pdu), self._not_stored, errbackArgs=(pdu, what)
+        )
+
+    def refuse(self, pdu: Pdu) -> Deferred[Pdu]:
+        """The session is about to part: another one, or the next link, takes it."""
+        return succeed(response_to(pdu, command_status=self._dialect.unavailable_status))
+
+    async def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> None:
+        smsc_id = receipt.id or ""
+        report = Report(state=receipt.state, smsc_id=smsc_id, stat=receipt.stat, err=receipt.err)
+        recipient = pdu.source_addr.lstrip("+")
+        codec = await self._upstream.receipt(
+            self._channel, candidates(smsc_id, self._ids) if smsc_id else (), recipient, report
+        )
+        if self._ids.learn(codec, smsc_id):
+            self.log.info(
+                "{channel}: message ids in receipts are read as {reading}",
+                channel=self._channel.name,
+                reading=self._ids.name or "unknown again",
+            )
+
+    async def _took_inbound(self, pdu: DeliverSm | DataSm) -> None:
+        message = inbound.read(pdu, self._dialect)
+        await self._upstream.inbound(self._channel, message.source, message.destination, message.fragment)
+
+    def _not_stored(self, failure: Failure, pdu: Pdu, what: str) -> Pdu:
+        """Not stored is not taken: the message centre keeps it and sends it again."""
+        if not isinstance(failure.value, BrokerError | StorageError):
+            self.log.failure(
+                "{channel}: {what} could not be taken",
+                failure=failure,
+                channel=self._channel.name,
+                what=what,
+            )
+            self._metrics.errors.labels(what).inc()
+        return response_to(pdu, command_status=self._dialect.unavailable_status)
