@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.logger import ILogObserver, jsonFileLogObserver
 from twisted.python import usage
 
+from smsgw.clock import follow_monotonic_time
 from smsgw.config import Configuration, load
 from smsgw.errors import ConfigError, StorageError
 from smsgw.gateway.assembly import check_stores, gateway_of
@@ -80,6 +81,7 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
         from twisted.internet import reactor as installed  # noqa: PLC0415  importing it installs one
 
         reactor = installed
+        follow_monotonic_time(reactor)  # else a wall clock that is set back would hold up every timer
     try:
         configuration = load(options["config"], os.environ)
         check_stores(configuration)

@@ -88,6 +88,17 @@ class RabbitNode:
         """As in a power failure."""
         self._end(signal.SIGKILL)
 
+    def suspend(self) -> None:
+        """It stands still from now on, with all its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._server is not None:
+            os.killpg(self._server.pid, number)
+
     def close(self) -> None:
         """Stop everything that this object started."""
         self.stop()

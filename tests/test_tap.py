@@ -182,3 +182,20 @@ def test_twistd_writes_the_json_log(config: Path) -> None:
     rest, _ = running.communicate(timeout=60)
     lines += rest.splitlines()
     assert all("log_namespace" in json.loads(line.lstrip("\x1e")) for line in lines)
+
+
+MAKE = """
+import sys, time
+from smsgw.tap import Options, makeService
+
+options = Options()
+options.parseOptions(["--config", sys.argv[1]])
+makeService(options)
+from twisted.internet import reactor
+sys.exit(reactor.seconds is not time.monotonic)
+"""
+
+
+def test_the_daemons_timers_follow_the_monotonic_clock(config: Path) -> None:
+    """In a process of its own: the reactor there is for good."""
+    assert subprocess.run([sys.executable, "-c", MAKE, str(config)], check=False).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def broker_of(configuration: Configuration, reactor: Any) -> Broker:
     url = configuration.broker_url
     wanted = topology_of(configuration)
     if url.startswith("spool:"):
-        return Spool(_path(url), wanted, reactor)
-    return AmqpBroker(url, wanted, reactor, ca_file=configuration.broker.ca)
+        return Spool(_path(url), wanted, reactor, wall=time.time)
+    settings = configuration.broker
+    return AmqpBroker(url, wanted, reactor, ca_file=settings.ca, heartbeat=settings.heartbeat)
 
 
 def ledger_of(configuration: Configuration, reactor: Any) -> SqliteLedger:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from twisted.internet.defer import Deferred
 
 
@@ -32,3 +34,33 @@ class Carrying:
         waiting, self._waiting_for_idle = self._waiting_for_idle, []
         for each in waiting:
             each.callback(None)
+
+
+class UnderWay:
+    """Which message ids are being carried. Of one id there may be several: they are not ours to make."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()
+        self._waiting: dict[str, list[Deferred[None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._count)
+
+    def began(self, message_id: str) -> None:
+        """One of this id is being carried from now on."""
+        self._count[message_id] += 1
+
+    def ended(self, message_id: str) -> None:
+        """It is no more; those who wait for the last one go on, one after the other."""
+        self._count[message_id] -= 1
+        if not self._count[message_id]:
+            del self._count[message_id]
+            for each in self._waiting.pop(message_id, ()):
+                each.callback(None)
+
+    async def gone(self, message_id: str) -> None:
+        """Wait until this id is not being carried."""
+        while message_id in self._count:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.setdefault(message_id, []).append(waiting)
+            await waiting

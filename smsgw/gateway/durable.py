@@ -32,6 +32,7 @@ DEADLINE = "x-smsgw-deadline"
 PROGRESS = "x-smsgw-progress"
 REASON = "x-smsgw-reason"
 QUEUE = "x-smsgw-queue"
+AGAIN = "x-smsgw-again"
 """Headers that a message carries from one attempt to the next, and into the dead letters."""
 
 PAUSE = 1.0
@@ -62,6 +63,11 @@ def submission_of(delivery: Delivery, now: float) -> Submission:
         deadline=deadline / 1000 if isinstance(deadline, int) else None,
         progress=_progress(properties.headers.get(PROGRESS)),
     )
+
+
+def repeated(delivery: Delivery, submission: Submission) -> bool:
+    """Whether the message may have been sent before: handed out, routed or attempted."""
+    return delivery.redelivered or submission.attempt > 1 or AGAIN in delivery.properties.headers
 
 
 _progress_decoder = msgspec.json.Decoder(Progress)
@@ -213,9 +219,10 @@ class Durable:
             except BrokerError as error:
                 if but is not None and isinstance(error, but):
                     raise
-                if delivery.stale:
+                if not delivery.stale:
+                    await self._failed("broker", error)
+                if delivery.stale:  # or has become so during the pause: to publish now would double it
                     raise TakenBack(str(error)) from error
-                await self._failed("broker", error)
             else:
                 self._recovered("broker")
                 return

@@ -9,14 +9,13 @@ broken off the ledger knows the parts that were taken: the next attempt goes on 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -27,8 +26,8 @@ from smsgw.config import Dedupe
 from smsgw.errors import StorageError, Undecodable
 from smsgw.folding import Record
 from smsgw.gateway.attempt import Attempt
-from smsgw.gateway.carrying import Carrying
-from smsgw.gateway.durable import PAUSE, Durable, TakenBack, continued, next_attempt, submission_of
+from smsgw.gateway.carrying import Carrying, UnderWay
+from smsgw.gateway.durable import PAUSE, Durable, TakenBack, continued, next_attempt, repeated, submission_of
 from smsgw.ledger.base import Ledger, Owed, Recalled
 from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
@@ -36,12 +35,23 @@ from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Un
 
 
 class Feed(Carrying):
-    """The consumer that feeds one session, and how much of what it gave is being carried."""
+    """The consumer that feeds one session, and how much of what it gave is being carried.
+
+    When the broker's connection is lost it takes everything back and hands it out again, while the
+    session still waits for answers. So more than the width may be out for a while; what is over it
+    waits for a place.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self.consumer: Consumer | None = None
+        self.waiting: deque[Delivery] = deque()
+
+    @property
+    def free(self) -> int:
+        """Places for those that wait; below 0 where the last that came has none."""
+        return self.session.width - (self.carrying - len(self.waiting))
 
     def __repr__(self) -> str:
         return f"<feed {self.session.name}: {self.carrying}/{self.session.width}>"
@@ -71,9 +81,8 @@ class Outgoing:
         self._metrics = metrics
         self._clock = clock
         self._pay = pay
+        self._under_way = UnderWay()
         self._dedupe = dedupe
-        self._carry = self._carry_once if dedupe == "always" else self.carry
-        self._carried: set[str] = set()
         self._taken: set[Delivery] = set()
 
     # -- sessions come and go -------------------------------------------------------------------
@@ -100,9 +109,24 @@ class Outgoing:
     def _take(self, feed: Feed, delivery: Delivery) -> None:
         """A delivery arrived. Whatever goes wrong in a way that nobody expected ends here."""
         feed.began()
-        carried = Deferred.fromCoroutine(self._carry(delivery, feed.session))
+        if feed.free < 0:
+            feed.waiting.append(delivery)
+        else:
+            self._start(feed, delivery)
+
+    def _start(self, feed: Feed, delivery: Delivery) -> None:
+        carried = Deferred.fromCoroutine(self.carry(delivery, feed.session))
         carried.addErrback(self._failed, delivery)
-        carried.addBoth(lambda _: feed.ended())
+        carried.addBoth(self._ended, feed)
+
+    def _ended(self, _: object, feed: Feed) -> None:
+        feed.ended()
+        while feed.waiting and feed.free > 0:
+            delivery = feed.waiting.popleft()
+            if delivery.stale:
+                feed.ended()
+            else:
+                self._start(feed, delivery)
 
     def _failed(self, failure: Failure, delivery: Delivery) -> None:
         taken = delivery in self._taken
@@ -137,6 +161,21 @@ class Outgoing:
             submission = submission_of(delivery, self._durable.now())
         except Undecodable as error:
             return await self._durable.bury(delivery, channel, error)
+        if self._repeated(delivery, submission):
+            await self._under_way.gone(submission.id)  # its answer is still to come, and to be remembered
+        if delivery.stale:
+            raise TakenBack("taken back before its turn came")
+        self._under_way.began(submission.id)
+        try:
+            return await self._carry(delivery, session, submission)
+        finally:
+            self._under_way.ended(submission.id)
+
+    def _repeated(self, delivery: Delivery, submission: Submission) -> bool:
+        return self._dedupe == "always" or repeated(delivery, submission)
+
+    async def _carry(self, delivery: Delivery, session: Session, submission: Submission) -> None:
+        channel = session.channel.name
         known = await self._known(delivery, submission)
         if known is not None and known.record.progress is None:
             self._metrics.redelivered.labels(channel).inc()
@@ -147,23 +186,9 @@ class Outgoing:
         self._metrics.outcomes.labels(channel, type(outcome).__name__.lower()).inc()
         return await self._settle(delivery, Attempt(session.channel, submission, outcome))
 
-    async def _carry_once(self, delivery: Delivery, session: Session) -> None:
-        """Where every repeat of an id counts: not two of them at a time, or both would be sent."""
-        message_id = delivery.properties.message_id
-        while message_id in self._carried:
-            await deferLater(self._clock, PAUSE)
-        if message_id:
-            self._carried.add(message_id)
-        try:
-            await self.carry(delivery, session)
-        finally:
-            self._carried.discard(message_id or "")
-
     async def _known(self, delivery: Delivery, submission: Submission) -> Recalled | None:
         """What the ledger says of a message that may have been accepted before, or some of its parts."""
-        if not submission.identified:
-            return None
-        if not (self._dedupe == "always" or delivery.redelivered or submission.attempt > 1):
+        if not submission.identified or not self._repeated(delivery, submission):
             return None
         return await self._durable.stored(lambda: self._ledger.recall(submission.id))
 
@@ -271,6 +296,8 @@ class Outgoing:
         It is told before it is published: what fails in between is then repeated, and not doubled.
         `end` is what to say where there is no other attempt; by default that depends on why.
         """
+        if delivery.stale:
+            raise TakenBack("taken back meanwhile: whoever gets it next makes the next attempt")
         submission, channel = attempt.submission, attempt.channel
         now = self._durable.now()
         delay = attempt.delay(budget)

@@ -23,7 +23,7 @@ from smsgw.broker.topology import ROUTE_KEY
 from smsgw.channel.base import Channel
 from smsgw.errors import Undecodable
 from smsgw.gateway.carrying import Carrying
-from smsgw.gateway.durable import PAUSE, Durable, TakenBack, kept_headers, submission_of
+from smsgw.gateway.durable import AGAIN, PAUSE, Durable, TakenBack, kept_headers, submission_of
 from smsgw.gateway.events import about
 from smsgw.metrics import Metrics
 
@@ -127,8 +127,10 @@ class Router:
                 delivery, about(submission, "rejected", ROUTE, at, final=True, error="no route")
             )
         else:
+            # One that was handed out before may have been routed before, and be in its queue already.
+            again = {AGAIN: 1} if delivery.redelivered else {}
             properties = msgspec.structs.replace(
-                delivery.properties, headers=kept_headers(delivery), message_id=submission.id
+                delivery.properties, headers={**kept_headers(delivery), **again}, message_id=submission.id
             )
             await self._move(delivery, await self._queues(rule), properties)
         return delivery.ack()

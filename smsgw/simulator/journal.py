@@ -1,8 +1,9 @@
 """A record of every message, one JSON object a line, for those who run the simulator as a process.
 
-Lines are written at once to a buffer and reach the file within `FLUSH` seconds; a process that is
-killed loses at most those. Unlike a log, the journal holds numbers and texts: it is what a test
-counts, and is off unless asked for.
+Lines are written to a buffer and reach the file before the reactor looks at its sockets again, and so
+before anything that the same turn wrote to a peer: even of a process that is killed, nothing has left
+that is not in its journal. Unlike a log, the journal holds numbers and texts: it is what a test counts,
+and is off unless asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import msgspec
 
 from smsgw.simulator.agenda import Agenda
 
-FLUSH = 0.05
+FLUSH = 0.0
+"""Seconds; 0 is this turn of the reactor, after its reads and before its writes."""
+
 BUFFER = 1 << 16
 
 

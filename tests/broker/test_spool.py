@@ -789,6 +789,26 @@ def test_what_expired_in_memory_is_not_handed_out(world: World, spool: Spool) ->
     assert result(spool.depth(A)) == 0
 
 
+def test_moments_of_expiry_are_told_by_the_wall_clock(tmp_path: Path) -> None:
+    """Another process reads them, whose monotonic time is another; only timers follow the reactor."""
+    clock, wall = Clock(), [NOW]
+    spool = Spool(
+        tmp_path / "spool.db", topology(["a"]), clock, run_in_thread=synchronous, wall=lambda: wall[0]
+    )
+    spool.start()
+    result(spool.ready())
+    assert spool.state.since == NOW
+    for text, milliseconds in ((b"soon", "5000"), (b"late", "15000")):
+        spool.publish(NAMES.submit, "a", text, Properties(expiration=milliseconds))
+    clock.pump([0] * 6)
+    wall[0] += 10
+    got = Got()
+    spool.consume(A, 5, got)
+    clock.pump([0] * 6)
+    assert got.bodies == [b"late"]
+    spool.stop()
+
+
 def test_a_message_in_hand_expires_when_it_is_put_back(world: World, spool: Spool) -> None:
     world.publish(spool, b"slow", expiration="1000")
     got = Got()

@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.folding import Report
-from smsgw.gateway.durable import ATTEMPT, DEADLINE, PAUSE, PROGRESS, QUEUE, REASON
+from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, PAUSE, PROGRESS, QUEUE, REASON
 from smsgw.gateway.outgoing import Outgoing
 from smsgw.ledger.base import Owed
 from smsgw.message import Submission, decode
@@ -534,7 +534,7 @@ def test_a_first_delivery_asks_no_ledger(line: Line) -> None:
     assert "recall" not in line.told()
 
 
-@pytest.mark.parametrize("again", [{"redelivered": True}, {"headers": {ATTEMPT: 2}}])
+@pytest.mark.parametrize("again", [{"redelivered": True}, {"headers": {ATTEMPT: 2}}, {"headers": {AGAIN: 1}}])
 def test_what_was_accepted_is_not_sent_again_but_told_again(line: Line, again: dict[str, Any]) -> None:
     line.take(OK, message(meta={"order": 7}))
     line.told()
@@ -553,6 +553,69 @@ def test_a_redelivered_message_that_was_not_accepted_is_sent(line: Line) -> None
 def test_a_message_without_an_id_cannot_be_known(line: Line) -> None:
     line.take(OK, message_id=None, redelivered=True)
     assert "recall" not in line.told()
+
+
+# -- what the broker takes back and hands out again, while the session still waits for the answer
+
+
+def taken_back(line: Line) -> None:
+    """The connection to the broker was lost: nothing that is out counts any more."""
+    for delivery in line.consumer.out:
+        delivery.stale = True
+    line.consumer.out.clear()
+
+
+def test_what_comes_again_while_it_is_under_way_waits_for_the_answer(line: Line) -> None:
+    answer: Deferred[Outcome] = Deferred()
+    line.session.answer = lambda _: answer
+    line.take()
+    taken_back(line)
+    again = line.take(redelivered=True)
+    assert line.told() == ["send"]
+    answer.callback(OK)
+    assert line.told() == [*ACCEPTED[:-1], "recall", *ACCEPTED[1:]]
+    assert again.settled == "ack"
+    assert line.outgoing.feeds[line.session].carrying == 0
+
+
+def test_what_comes_again_and_again_is_sent_once_more_where_nothing_was_accepted(line: Line) -> None:
+    answers: list[Deferred[Outcome]] = []
+    line.session.answer = lambda _: answers.append(Deferred()) or answers[-1]  # type: ignore[func-returns-value]
+    for redelivered in (False, True, True):
+        line.take(redelivered=redelivered)
+        taken_back(line)
+    again = line.take(redelivered=True)
+    answers[0].callback(Unsent("the link was lost"))
+    assert line.told() == ["send", "recall", "send"]
+    answers[1].callback(OK)
+    assert line.told() == ACCEPTED
+    assert again.settled == "ack"
+    assert line.outgoing.feeds[line.session].carrying == 0
+
+
+def test_no_more_than_the_width_is_with_the_session_even_so(line: Line) -> None:
+    answers: list[Deferred[Outcome]] = []
+    line.session.answer = lambda _: answers.append(Deferred()) or answers[-1]  # type: ignore[func-returns-value]
+    for number in range(10):
+        line.take(message_id=f"a{number}")
+    taken_back(line)
+    late = line.take(message_id="b0")
+    assert len(line.session.sent) == 10
+    answers[0].callback(OK)
+    assert [sent.id for sent in line.session.sent][10:] == ["b0"]
+    answers[10].callback(OK)
+    assert late.settled == "ack"
+
+
+def test_another_attempt_is_left_to_whoever_gets_it(line: Line) -> None:
+    """Published to a delay queue as well as handed out again it would be sent twice."""
+    answer: Deferred[Outcome] = Deferred()
+    line.session.answer = lambda _: answer
+    line.take()
+    taken_back(line)
+    answer.callback(Later("busy"))
+    assert line.told() == ["send"]
+    assert count(line.metrics.errors, "outgoing") == 0
 
 
 # -- what can't be decoded
@@ -618,7 +681,7 @@ def test_what_the_broker_took_back_is_left_to_whoever_gets_it(line: Line) -> Non
     delivery.stale = True
     line.clock.advance(PAUSE)
     line.clock.advance(100 * PAUSE)
-    assert line.told() == ["send", "remember", *["publish smsgw.events accepted.acme"] * 2]
+    assert line.told() == ["send", "remember", "publish smsgw.events accepted.acme"]
     assert (delivery.settled, line.clock.getDelayedCalls()) == (None, [])
     assert count(line.metrics.errors, "outgoing") == 0
     assert line.outgoing.feeds[line.session].carrying == 0
@@ -640,6 +703,16 @@ def test_a_retry_that_cannot_be_published_is_told_again_and_never_doubled(line: 
     line.broker.broken = lambda exchange, key: Unavailable("gone") if "retry." in exchange else None
     delivery = line.take(Later("busy"))
     delivery.stale = True
+    line.clock.advance(PAUSE)
+    assert [each.exchange for each in line.broker.published] == ["smsgw.events"]
+
+
+def test_a_retry_is_not_published_for_what_was_taken_back_during_the_pause(line: Line) -> None:
+    """The broker hands the message out again: in a delay queue as well it would be sent twice."""
+    line.broker.broken = lambda exchange, key: Unavailable("gone") if "retry." in exchange else None
+    delivery = line.take(Later("busy"))
+    delivery.stale = True
+    line.broker.broken = lambda exchange, key: None
     line.clock.advance(PAUSE)
     assert [each.exchange for each in line.broker.published] == ["smsgw.events"]
 

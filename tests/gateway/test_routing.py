@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
-from smsgw.gateway.durable import PAUSE, QUEUE, REASON
+from smsgw.gateway.durable import AGAIN, PAUSE, QUEUE, REASON
 from smsgw.gateway.routing import WIDTH, Router, Rule, match, ranked
 
 NORDIC = Rule(("46", "47"), ("nordic", "backup"), spill=100)
@@ -98,9 +98,13 @@ class Desk(Parts):
         self.consumer = self.broker.consumers[0]
         self.told()
 
-    def take(self, body: bytes = message(), **properties: Any) -> FakeDelivery:
+    def take(self, body: bytes = message(), *, redelivered: bool = False, **properties: Any) -> FakeDelivery:
         delivery = FakeDelivery(
-            self.story, body, Properties(**{"message_id": "m1", **properties}), queue="smsgw.route"
+            self.story,
+            body,
+            Properties(**{"message_id": "m1", **properties}),
+            queue="smsgw.route",
+            redelivered=redelivered,
         )
         return self.consumer.deliver(delivery)
 
@@ -134,6 +138,11 @@ def test_a_message_is_moved_then_acknowledged(desk: Desk) -> None:
         timestamp=9,
         headers={"tenant": "shop"},
     )
+
+
+def test_what_may_be_routed_a_second_time_is_marked_so_that_it_is_not_sent_a_second_time(desk: Desk) -> None:
+    desk.take(redelivered=True, headers={"tenant": "shop"})
+    assert desk.broker.published[0].properties.headers == {"tenant": "shop", AGAIN: 1}
 
 
 def test_a_message_without_an_id_gets_one_that_stays(desk: Desk) -> None:

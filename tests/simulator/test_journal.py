@@ -13,7 +13,7 @@ def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_entries_reach_the_file_soon_and_all_together(tmp_path: Path) -> None:
+def test_the_entries_of_a_turn_reach_the_file_together_before_its_writes_leave(tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / "log"
     journal = Journal(path, Agenda(clock))
     for number in range(3):

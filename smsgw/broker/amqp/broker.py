@@ -34,7 +34,7 @@ from smsgw.broker.amqp.consumer import AmqpConsumer
 from smsgw.broker.amqp.declare import declare
 from smsgw.broker.amqp.publisher import Publisher
 from smsgw.broker.amqp.standing import Standing
-from smsgw.broker.amqp.url import AmqpUrl, parse
+from smsgw.broker.amqp.url import HEARTBEAT, AmqpUrl, parse
 from smsgw.broker.amqp.watch import Watch
 from smsgw.broker.base import BrokerError, BrokerState, Deliver, Properties, TopologyError, Unavailable
 from smsgw.broker.topology import Topology
@@ -71,8 +71,8 @@ class AmqpBroker:
     """RabbitMQ as `smsgw.broker.base.Broker`.
 
     `url` is `amqp://` or `amqps://`; `ca_file` is a PEM file of the authorities to trust instead of
-    the system's. `endpoint` replaces the address in the URL, `name` is what RabbitMQ lists this
-    connection as.
+    the system's. `heartbeat` is in seconds; one in the URL wins. `endpoint` replaces the address in the
+    URL, `name` is what RabbitMQ lists this connection as.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class AmqpBroker:
         reactor: Any,
         *,
         ca_file: str | None = None,
+        heartbeat: float = HEARTBEAT,
         endpoint: IStreamClientEndpoint | None = None,
         backoff: Backoff = Backoff(),  # noqa: B008  frozen
         name: str = "smsgw",
@@ -89,7 +90,7 @@ class AmqpBroker:
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Raises `ConfigError` for a wrong URL or an unreadable `ca_file`."""
-        self.url = parse(url)
+        self.url = parse(url, heartbeat)
         self._topology = topology
         self._clock: IReactorTime = reactor
         self._endpoint = endpoint or _endpoint(self.url, reactor, ca_file)

@@ -39,8 +39,8 @@ class AmqpUrl(msgspec.Struct, frozen=True, kw_only=True):
         return f"<AmqpUrl {self}>"
 
 
-def parse(url: str) -> AmqpUrl:
-    """Read a URL.
+def parse(url: str, heartbeat: float = HEARTBEAT) -> AmqpUrl:
+    """Read a URL. `heartbeat` is for one that says nothing of it.
 
     Raises:
         ConfigError: what is wrong, without the password.
@@ -60,7 +60,7 @@ def parse(url: str) -> AmqpUrl:
         username=unquote(parts.username or "guest"),
         password=unquote(parts.password if parts.password is not None else "guest"),
         tls=tls,
-        **_options(parts.query),
+        **{"heartbeat": heartbeat, **_options(parts.query)},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -43,9 +43,9 @@ STOP_LIMIT = 10.0
 class Spool:
     """A broker in one SQLite file. See `smsgw.broker.base.Broker`.
 
-    `reactor.seconds()` has to be seconds since the epoch, as Twisted's reactors have it: moments of
-    expiry are in the file. `run_in_thread` is for tests; by default there is one worker thread. What was
-    stopped can't be started again: make another.
+    `wall` tells seconds since the epoch, because moments of expiry are in the file; by default it is
+    `reactor.seconds`, which does so in Twisted's reactors as they come. `run_in_thread` is for tests; by
+    default there is one worker thread. What was stopped can't be started again: make another.
     """
 
     def __init__(
@@ -56,8 +56,10 @@ class Spool:
         *,
         run_in_thread: RunInThread | None = None,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        wall: Callable[[], float] | None = None,
     ) -> None:
         self.reactor = reactor
+        self.wall = wall or reactor.seconds
         self._path = Path(path)
         self._worker: WorkerThread | None = None
         if run_in_thread is None:
@@ -74,6 +76,7 @@ class Spool:
             reactor,
             self.database,
             self.store,
+            wall=self.wall,
             in_flight=self._in_flight,
             consumed_elsewhere=lambda queue: self._lock_of(queue).is_taken(),
             moved=self._notice,
@@ -81,13 +84,13 @@ class Spool:
         self._writer = Writer(
             self.database,
             self.store,
-            reactor,
+            self.wall,
             watched=self._watchers.anywhere,
             stored=self._stored,
             report=self.report,
         )
         self._name: Literal["down", "up", "stopped"] = "down"
-        self._since = reactor.seconds()
+        self._since = self.wall()
         self._problems: dict[str, str] = {}
         self._wrong: TopologyError | None = None
         self._waiting: list[Deferred[None]] = []
@@ -208,7 +211,7 @@ class Spool:
 
     def _change(self, name: Literal["down", "up", "stopped"]) -> None:
         self._name = name
-        self._since = self.reactor.seconds()
+        self._since = self.wall()
 
     async def _declare(self) -> None:
         """Once; or, while the file can't be written, again and again until `stop`."""

@@ -32,11 +32,13 @@ class Expiry:
         database: Database,
         store: Store,
         *,
+        wall: Callable[[], float],
         in_flight: Callable[[], Mapping[str, Set[int]]],
         consumed_elsewhere: Callable[[str], bool],
         moved: Callable[[Set[str]], None],
     ) -> None:
         self._reactor = reactor
+        self._wall = wall
         self._database = database
         self._store = store
         self._in_flight = in_flight
@@ -55,7 +57,7 @@ class Expiry:
         self._disarm()
 
     async def _sweep(self) -> None:
-        now = self._reactor.seconds()
+        now = self._wall()
         operation = partial(
             self._store.expire,
             now=now,
@@ -84,7 +86,7 @@ class Expiry:
             return
         self._disarm()
         if due is not None:
-            self._arm(max(due - self._reactor.seconds(), self._at_least))
+            self._arm(max(due - self._wall(), self._at_least))
 
     def _failed(self, error: StorageError) -> None:
         if not self._closed:

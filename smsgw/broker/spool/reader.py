@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -50,6 +50,9 @@ class Home(Protocol):
 
     @property
     def reactor(self) -> IReactorTime: ...
+
+    @property
+    def wall(self) -> Callable[[], float]: ...
 
     @property
     def database(self) -> Database: ...
@@ -311,7 +314,7 @@ class QueueReader:
     # Reading and handing out
 
     def _hand_out(self) -> None:
-        now = self.home.reactor.seconds()
+        now = self.home.wall()
         while self._ready and self._unwritten <= self.width:
             consumer = self._consumer_with_room()
             if consumer is None:

@@ -13,7 +13,6 @@ from functools import partial
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from smsgw.broker.base import BrokerError, Unavailable
@@ -55,7 +54,7 @@ class Writer:
         self,
         database: Database,
         store: Store,
-        clock: IReactorTime,
+        wall: Callable[[], float],
         *,
         watched: Callable[[], bool],
         stored: Callable[[Sequence[Publish]], None],
@@ -63,7 +62,7 @@ class Writer:
     ) -> None:
         self._database = database
         self._store = store
-        self._clock = clock
+        self._wall = wall
         self._watched = watched
         self._stored = stored
         self._report = report
@@ -93,7 +92,7 @@ class Writer:
     async def _commit(self, publishes: Sequence[_Pending], settled: Settled) -> None:
         ones = [pending.one for pending in publishes]
         rows = {reader.queue: rows for reader, rows in settled}
-        operation = partial(self._apply, ones=ones, rows=rows, now=self._clock.seconds())
+        operation = partial(self._apply, ones=ones, rows=rows, now=self._wall())
         try:
             verdicts = await self._database.run(operation)
         except Exception as error:  # noqa: BLE001  whatever it was, nobody may wait for ever

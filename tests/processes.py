@@ -19,7 +19,7 @@ from typing import Any
 import pika
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> None:
@@ -34,6 +34,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def troubles(log: str) -> list[str]:
+    """Lines of a log that no run should have."""
+    marks = ("Traceback", "Unhandled", "#critical")
+    return [line for line in log.splitlines() if any(mark in line for mark in marks)]
 
 
 class Process:
@@ -60,6 +66,13 @@ class Process:
         if self.popen.poll() is None:
             self.popen.send_signal(how)
         return self.popen.wait(seconds)
+
+    def suspend(self) -> None:
+        """It stands still from now on, and its peers can't tell why."""
+        self.popen.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.popen.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         if self.popen.poll() is None:
@@ -96,12 +109,15 @@ class Smsc(Process):
 class Gateway(Process):
     """`twistd -n smsgw` with a configuration written to `folder`."""
 
-    def __init__(self, folder: Path, configuration: str, name: str = "gateway") -> None:
+    def __init__(
+        self, folder: Path, configuration: str, name: str = "gateway", env: dict[str, str] | None = None
+    ) -> None:
         self.config = folder / f"{name}.toml"
         self.config.write_text(configuration)
         super().__init__(
             folder / f"{name}.log",
             str(BIN / "twistd"), "-n", "--pidfile=", "smsgw", "--config", str(self.config),
+            env=env,
         )  # fmt: skip
 
     def wait_up(self, sessions: int = 1) -> None:
@@ -109,9 +125,7 @@ class Gateway(Process):
 
     @property
     def troubles(self) -> list[str]:
-        """Lines of the log that no run should have."""
-        marks = ("Traceback", "Unhandled", "#critical")
-        return [line for line in self.output.splitlines() if any(mark in line for mark in marks)]
+        return troubles(self.output)
 
 
 def configuration(

@@ -1,17 +1,12 @@
-"""Processes that end with the test, however it ends."""
+"""The fixtures `start` and `producer`: processes that end with the test, however it ends."""
 
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
-
 from processes import Process, Producer
 
 P = TypeVar("P", bound=Process)
