@@ -42,6 +42,20 @@ def troubles(log: str) -> list[str]:
     return [line for line in log.splitlines() if any(mark in line for mark in marks)]
 
 
+def smsgw(*arguments: str, status: int = 0, timeout: float = 40) -> str:
+    """Run a command; its standard output."""
+    done = subprocess.run(
+        [BIN / "smsgw", *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def spool(folder: Path) -> str:
+    return f"spool://{folder}/state/spool.db"
+
+
 class Process:
     """One child process, with its output in a file."""
 

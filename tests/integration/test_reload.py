@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Gateway, Producer, Smsc, until
-from test_spool_to_smpp import smsgw, spool
+from processes import Gateway, Producer, Smsc, smsgw, spool, until
 
 pytestmark = pytest.mark.integration
 

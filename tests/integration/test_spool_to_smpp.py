@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import BIN, Gateway, Smsc, configuration, free_port, until
+from processes import Gateway, Smsc, configuration, free_port, smsgw, spool, until
 
 pytestmark = pytest.mark.integration
 
@@ -43,20 +43,6 @@ async def main(reactor):
 
 react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
 """
-
-
-def smsgw(*arguments: str, status: int = 0, timeout: float = 40) -> str:
-    """Run a command; its standard output."""
-    done = subprocess.run(
-        [BIN / "smsgw", *arguments], capture_output=True, text=True, timeout=timeout, check=False
-    )
-    assert done.returncode == status, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout if status == 0 else done.stderr
-
-
-def spool(folder: Path) -> str:
-    return f"spool://{folder}/state/spool.db"
 
 
 def test_two_thousand_messages_through_the_spool(tmp_path: Path, start: Start) -> None:
