@@ -31,6 +31,8 @@ Fallible: TypeAlias = "Secret | Source"
 Dedupe: TypeAlias = Literal["redelivered", "always"]
 
 STATE_DIR = "/var/lib/smsgw"
+MAX_HEARTBEAT = 65_535
+"""Seconds; 16 bits of connection.tune (AMQP 0-9-1, 1.4.2.6)."""
 ROOT = PurePosixPath("/")
 ENDPOINTS = ("tcp:", "tls:", "ssl:", "unix:")
 
@@ -396,6 +398,8 @@ def _impossible(configuration: Configuration) -> Iterator[Problem]:
         yield Problem("channels", "at least one channel is needed")
     if not configuration.broker_url.startswith(("spool:///", "amqp://", "amqps://")):
         yield Problem("broker.url", "expected amqp://..., amqps://... or spool:///PATH")
+    if configuration.broker.heartbeat > MAX_HEARTBEAT:
+        yield Problem("broker.heartbeat", f"AMQP has room for {MAX_HEARTBEAT} s")
     if not configuration.ledger_url.startswith("sqlite:///"):
         yield Problem("ledger.url", "expected sqlite:///PATH")
     if ROUTE_KEY in configuration.queue_names:

@@ -17,6 +17,7 @@ in tests.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections import deque
@@ -140,7 +141,8 @@ class Database:
             self._connection = self._connect()
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise StorageError(f"{self.path}: {reason}") from error
+            room = "" if _has_room(self.path) else "; its disk is full"
+            raise StorageError(f"{self.path}: {reason}{room}") from error
 
     def run(self, operation: Callable[[sqlite3.Connection], T], *, write: bool = True) -> Deferred[T]:
         """Run an operation in a transaction shared with others; its result, once that is committed.
@@ -251,6 +253,13 @@ def _create_private(path: Path) -> None:
     """SQLite would create the file by the umask; its -wal and -shm files take the main file's mode."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _has_room(path: Path) -> bool:
+    """SQLite calls a full disk an I/O error where it maps memory; an operator needs the other word."""
+    with suppress(OSError):
+        return shutil.disk_usage(path.parent).free > 0
+    return True
 
 
 def _configure(connection: sqlite3.Connection, synchronous: str) -> None:

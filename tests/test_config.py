@@ -161,6 +161,7 @@ def test_the_contracts_example_is_right_as_far_as_it_is_built(tmp_path: Path) ->
             {**smpp(), "broker": {"url": "http://x"}},
             "broker.url: expected amqp://..., amqps://... or spool:///PATH",
         ),
+        ({**smpp(), "broker": {"heartbeat": "1d"}}, "broker.heartbeat: AMQP has room for 65535 s"),
         ({**smpp(), "ledger": {"url": "redis://x"}}, "ledger.url: expected sqlite:///PATH"),
         (
             {**smpp(), "broker": {"prefix": "a b"}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -256,6 +257,18 @@ def test_nothing_runs_before_open(tmp_path: Path) -> None:
 
 
 # The file
+
+
+@pytest.mark.parametrize(("free", "said"), [(0, "; its disk is full"), (1, "")])
+def test_a_disk_that_is_full_at_the_start_is_called_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, said: str
+) -> None:
+    """SQLite's own word is an I/O error."""
+    (tmp_path / "x.db").mkdir()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, free))  # type: ignore[attr-defined]
+    with pytest.raises(StorageError) as raised:
+        Database(tmp_path / "x.db", SCHEMA, run_in_thread=synchronous).open()
+    assert str(raised.value).endswith(f"unable to open database file{said}")
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
