@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from smsgw.message import Event, ReceiptMode, event_id, timestamp
+from smsgw.message import Event, EventKind, ReceiptMode, event_id, timestamp
 from smsgw.outcome import Progress
 
 PartState: TypeAlias = Literal["delivered", "undelivered", "buffered"]
@@ -54,13 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def accepted(record: Record) -> Event:
     """The message centre took every part. Final where no receipt was asked for."""
-    return Event(
-        event="accepted",
-        event_id=event_id(record.id, "accepted"),
-        final=record.receipt == "none",
-        smsc_id=record.smsc_id,
-        **_common(record, record.accepted),
-    )
+    return _event(record, "accepted", record.accepted, record.smsc_id, final=record.receipt == "none")
 
 
 def receipted(
@@ -87,14 +81,7 @@ def folded(record: Record, reports: list[Report], at: float, *, last: Report | N
 
 def unreceipted(record: Record, at: float) -> Event:
     """No final receipt came within the ledger's `keep`."""
-    return Event(
-        event="unknown",
-        event_id=event_id(record.id, "unknown"),
-        error="no receipt",
-        final=True,
-        smsc_id=record.smsc_id,
-        **_common(record, at),
-    )
+    return _event(record, "unknown", at, record.smsc_id, final=True, error="no receipt")
 
 
 def orphan(number: int, channel: str, recipient: str, report: Report, at: float) -> Event:
@@ -117,26 +104,37 @@ def orphan(number: int, channel: str, recipient: str, report: Report, at: float)
 
 
 def _told(record: Record, report: Report, at: float, *, part: int | None, final: bool) -> Event:
+    return _event(record, report.state, at, report.smsc_id, final=final, part=part, report=report)
+
+
+def _event(
+    record: Record,
+    kind: EventKind,
+    at: float,
+    smsc_id: str,
+    *,
+    final: bool,
+    part: int | None = None,
+    report: Report | None = None,
+    error: str | None = None,
+) -> Event:
+    """What a message's record says of it, in one place; an intermediate `report` has an id of its own."""
+    stat, err = (report.stat, report.err) if report else (None, None)
     return Event(
-        event=report.state,
-        event_id=event_id(record.id, report.state, part=part, stat=None if report.final else report.stat),
-        final=final,
+        event=kind,
+        id=record.id,
+        event_id=event_id(record.id, kind, part=part, stat=stat if report and not report.final else None),
+        at=timestamp(at),
+        channel=record.channel,
+        to=record.to,
+        parts=record.parts,
         part=part,
-        smsc_id=report.smsc_id,
-        stat=report.stat,
-        err=report.err,
-        **_common(record, at),
+        transliterated=record.transliterated,
+        smsc_id=smsc_id,
+        error=error,
+        stat=stat,
+        err=err,
+        final=final,
+        attempt=record.attempt,
+        meta=record.meta,
     )
-
-
-def _common(record: Record, at: float) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "at": timestamp(at),
-        "channel": record.channel,
-        "to": record.to,
-        "parts": record.parts,
-        "transliterated": record.transliterated,
-        "attempt": record.attempt,
-        "meta": record.meta,
-    }

@@ -9,8 +9,11 @@ strict about every known field and ignores unknown ones.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import repeat
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
@@ -179,7 +182,15 @@ _TOPIC_UNSAFE = re.compile(r"[^0-9A-Za-z_-]")
 
 def timestamp(at: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC with milliseconds, `2026-11-23T20:15:00.125Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    fraction, whole = math.modf(at)
+    carry, microseconds = divmod(round(fraction * 1e6), 1_000_000)
+    return f"{_to_the_second(int(whole) + carry)}.{microseconds // 1000:03d}Z"
+
+
+@lru_cache(64)
+def _to_the_second(seconds: int) -> str:
+    """Calendars are slow, and all messages of a second share one."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def event_id(
@@ -194,7 +205,8 @@ def event_id(
 
     At most `MAX_ID` octets, being the event's own message id in AMQP: a hash stands for a longer one.
     """
-    tail = "".join(f"/{word}{number}" for word, number in (("part", part), ("attempt", attempt)) if number)
+    tail = f"/part{part}" if part else ""
+    tail += f"/attempt{attempt}" if attempt else ""
     tail += f"/{stat}" if stat else ""
     found = f"{message_id}/{kind}{tail}"
     octets = found.encode()
@@ -307,7 +319,7 @@ def _validate(message: Message) -> None:
         raise Undecodable("encoding", "binary goes with data, not with text")
     if message.data is not None and message.encoding not in ("auto", "binary"):
         raise Undecodable("encoding", "data is binary; smpp.data_coding can give it another data_coding")
-    if not _storable(message.meta, META_DEPTH):
+    if message.meta and not _storable(message.meta, META_DEPTH):
         raise Undecodable("meta", f"expected at most {META_DEPTH} levels, and integers of at most 64 bits")
     if message.smpp is not None:
         _validate_overrides(message.smpp)
@@ -315,10 +327,9 @@ def _validate(message: Message) -> None:
 
 def _storable(value: object, depth: int) -> bool:
     """Whether the ledger can keep it: what is found out only after sending would be sent for ever."""
-    if isinstance(value, dict):
-        return depth > 0 and all(_storable(each, depth - 1) for each in value.values())
-    if isinstance(value, list):
-        return depth > 0 and all(_storable(each, depth - 1) for each in value)
+    if isinstance(value, dict | list):
+        inside = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(map(_storable, inside, repeat(depth - 1)))
     return not isinstance(value, int) or -(2**63) <= value < 2**64
 
 

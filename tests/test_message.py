@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
@@ -222,6 +223,25 @@ def test_who_gives_no_id_gets_one(missing: str | None) -> None:
 @pytest.mark.parametrize(("sent", "taken"), [(None, 1), (0, 0), (3, 3), (9, 3), (255, 3)])
 def test_priorities_end_at_urgent(sent: int | None, taken: int) -> None:
     assert decode(body(), now=NOW, priority=sent).priority == taken
+
+
+@given(st.floats(-1e9, LATEST) | st.integers(-(10**9), int(LATEST)))
+def test_a_time_is_written_as_the_calendar_has_it(at: float) -> None:
+    moment = datetime.fromtimestamp(at, UTC)
+    assert timestamp(at) == f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+@pytest.mark.parametrize(
+    ("at", "written"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_700_000_000.0009994, "2023-11-14T22:13:20.000Z"),
+        (1_700_000_000.9999999, "2023-11-14T22:13:21.000Z"),
+        (-0.25, "1969-12-31T23:59:59.750Z"),
+    ],
+)
+def test_milliseconds_are_cut_and_not_rounded(at: float, written: str) -> None:
+    assert timestamp(at) == written
 
 
 @pytest.mark.parametrize("stamp", [None, 1_700_000_000_000, 2**64 - 1, -1])
