@@ -8,7 +8,7 @@ there is room. Only where the broker has taken the delivery back meanwhile does 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
@@ -179,9 +179,7 @@ class Durable:
         properties = delivery.properties
         await self._insist(
             delivery,
-            lambda: Deferred.fromCoroutine(
-                self._events.tell(event, properties.correlation_id, properties.reply_to)
-            ),
+            lambda: self._events.tell(event, properties.correlation_id, properties.reply_to),
         )
 
     async def dead_letter(self, delivery: Delivery, reason: str, kind: str) -> None:
@@ -210,7 +208,7 @@ class Durable:
                 return found
 
     async def _insist(
-        self, delivery: Delivery, publish: Callable[[], Deferred[None]], but: type[BrokerError] | None = None
+        self, delivery: Delivery, publish: Callable[[], Awaitable[None]], but: type[BrokerError] | None = None
     ) -> None:
         """Until it is stored; `but` is an error that another try would not mend."""
         while True:
