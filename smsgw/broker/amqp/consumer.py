@@ -78,15 +78,18 @@ class AmqpDelivery:
         self._subscription.settle(self._tag, done=False)
 
 
-_KNOWN = frozenset(Properties.__struct_fields__)
-
-
 def read_properties(header: bytes) -> Properties:
     """The properties that smsgw uses, from a content header."""
-    found = content.decode_properties(header)
+    found = content.decode_properties(header).get
     return Properties(
-        content_type=found.pop("content_type", None),
-        **{name: value for name, value in found.items() if name in _KNOWN},
+        content_type=found("content_type"),
+        headers=found("headers", {}),
+        priority=found("priority"),
+        correlation_id=found("correlation_id"),
+        reply_to=found("reply_to"),
+        expiration=found("expiration"),
+        message_id=found("message_id"),
+        timestamp=found("timestamp"),
     )
 
 

@@ -8,7 +8,8 @@ unpacked here by hand; everything else goes through `wire.encode_method`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from smsgw.broker.amqp.fields import (
@@ -18,12 +19,14 @@ from smsgw.broker.amqp.fields import (
     WRITERS,
     DecodeError,
     EncodeError,
+    Read,
     at_end,
     placed,
     read_shortstr,
     write_name,
 )
 from smsgw.broker.amqp.wire import FRAME_BODY, FRAME_HEADER, FRAME_METHOD, FRAME_OVERHEAD, SPEC, frame
+from smsgw.broker.base import Properties
 
 DELIVER = b"\x00\x3c\x00\x3c"
 RETURN = b"\x00\x3c\x00\x32"
@@ -33,10 +36,13 @@ NACK = b"\x00\x3c\x00\x78"
 
 BASIC = 60
 
+PERSISTENT = 2
+
 _PROPERTIES = tuple(
     (field.name.replace("-", "_"), 1 << (15 - index), READERS[field.type], WRITERS[field.type])
     for index, field in enumerate(SPEC.classes.byname["basic"].fields)
 )
+_NAMES = tuple(name for name, *_ in _PROPERTIES)
 _HEADER = struct.Struct(">HHQ")
 _SETTLE = struct.Struct(">BHI4sQBB")
 _DELIVERY = struct.Struct(">QB")
@@ -79,36 +85,62 @@ def encode_publish(
     exchange: str,
     key: str,
     body: bytes,
-    properties: Mapping[str, Any],
+    properties: Properties,
     *,
     mandatory: bool,
     frame_max: int,
 ) -> bytes:
-    """All frames of one publish.
+    """All frames of one publish, a persistent one.
 
     Raises:
         EncodeError: names the property or the header that does not fit.
     """
-    try:
-        where = write_name(exchange) + write_name(key)
-    except EncodeError as error:
-        raise placed("exchange or routing key", error) from None
-    method = b"\x00\x3c\x00\x28\x00\x00%b%c" % (where, mandatory)
-    header = _HEADER.pack(BASIC, 0, len(body)) + encode_properties(properties)
-    if len(header) > frame_max - FRAME_OVERHEAD:
-        raise EncodeError(f"headers: {len(header)} octets do not fit a frame of {frame_max}")
-    frames = [frame(FRAME_METHOD, channel, method), frame(FRAME_HEADER, channel, header)]
+    method = _publish_frame(channel, exchange, key, mandatory)
+    header = _HEADER.pack(BASIC, 0, len(body)) + _encode_values(_persistent(properties))
     step = frame_max - FRAME_OVERHEAD
+    if len(header) > step:
+        raise EncodeError(f"headers: {len(header)} octets do not fit a frame of {frame_max}")
+    frames = [method, frame(FRAME_HEADER, channel, header)]
     frames += [frame(FRAME_BODY, channel, body[at : at + step]) for at in range(0, len(body), step)]
     return b"".join(frames)
 
 
+@lru_cache(1024)
+def _publish_frame(channel: int, exchange: str, key: str, mandatory: bool) -> bytes:
+    """The method frame, which is the same for each event of a kind."""
+    try:
+        where = write_name(exchange) + write_name(key)
+    except EncodeError as error:
+        raise placed("exchange or routing key", error) from None
+    return frame(FRAME_METHOD, channel, b"\x00\x3c\x00\x28\x00\x00%b%c" % (where, mandatory))
+
+
+def _persistent(properties: Properties) -> tuple[Any, ...]:
+    """The values of a publish in the specification's order, as far as smsgw uses them."""
+    return (
+        properties.content_type,
+        None,
+        properties.headers,
+        PERSISTENT,
+        properties.priority,
+        properties.correlation_id,
+        properties.reply_to,
+        properties.expiration,
+        properties.message_id,
+        properties.timestamp,
+    )
+
+
 def encode_properties(properties: Mapping[str, Any]) -> bytes:
     """Flags and values; a property that is None is left out."""
+    return _encode_values(map(properties.get, _NAMES))
+
+
+def _encode_values(values: Iterable[Any]) -> bytes:
+    """The same of values in the specification's order; those missing at the end are left out."""
     flags = 0
     pieces = []
-    for name, flag, _, write in _PROPERTIES:
-        value = properties.get(name)
+    for value, (name, flag, _, write) in zip(values, _PROPERTIES, strict=False):
         if value is None:
             continue
         flags |= flag
@@ -133,13 +165,18 @@ def decode_properties(header: bytes) -> dict[str, Any]:
     found = {}
     try:
         flags, offset = _read_flags(header)
-        for name, flag, read, _ in _PROPERTIES:
-            if flags & flag:
-                found[name], offset = read(header, offset)
+        for name, read in _present(flags):
+            found[name], offset = read(header, offset)
     except PAST_THE_END:
         raise DecodeError("a content header is cut short", len(header)) from None
     at_end("a content header", offset, len(header))
     return found
+
+
+@lru_cache(256)
+def _present(flags: int) -> tuple[tuple[str, Read], ...]:
+    """The properties that these flags announce; a producer's publishes have the same ones."""
+    return tuple((name, read) for name, flag, read, _ in _PROPERTIES if flags & flag)
 
 
 def _read_flags(header: bytes) -> tuple[int, int]:

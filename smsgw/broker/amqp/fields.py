@@ -194,7 +194,10 @@ def write_shortstr(value: str) -> bytes:
     octets = _utf8(value)
     if len(octets) > MAX_SHORTSTR:
         raise EncodeError(f"a short string of {len(octets)} octets; {MAX_SHORTSTR} is the most")
-    return b"%c%b" % (len(octets), octets)
+    return _OCTETS[len(octets)] + octets
+
+
+_OCTETS = tuple(bytes((number,)) for number in range(256))
 
 
 write_name = lru_cache(1024)(write_shortstr)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-import msgspec
 from twisted.internet.defer import Deferred, fail
 
 from smsgw.broker.amqp import content
@@ -24,8 +23,6 @@ from smsgw.broker.base import Properties, QueueFull, Unavailable, Unroutable
 
 UNCONFIRMED = 50_000
 """Publishes that may wait for their confirm; a broker that is blocked must not fill our memory."""
-
-PERSISTENT = 2
 
 _Identity: TypeAlias = tuple[str, str, str | None, bytes]
 """Exchange, key, message id, body: what a return is recognised by."""
@@ -78,7 +75,7 @@ class Publisher(Quiet):
                 exchange,
                 key,
                 body,
-                {**msgspec.structs.asdict(properties), "delivery_mode": PERSISTENT},
+                properties,
                 mandatory=mandatory,
                 frame_max=client.frame_max,
             )
