@@ -10,7 +10,7 @@ broken off the ledger knows the parts that were taken: the next attempt goes on 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -74,6 +74,7 @@ class Outgoing:
         dedupe: Dedupe = "redelivered",
     ) -> None:
         self.feeds: dict[Session, Feed] = {}
+        self._draining: set[Feed] = set()
         self.accepted: Counter[str] = Counter()
         self._broker = broker
         self._ledger = ledger
@@ -89,20 +90,37 @@ class Outgoing:
 
     def opened(self, session: Session) -> None:
         """A session is up: consume for it."""
+        if session in self.feeds:
+            self._draining.add(self.feeds[session])
         feed = self.feeds[session] = Feed(session)
         queue = self._durable.names.queue(session.channel.queue)
         feed.consumer = self._broker.consume(queue, session.width, partial(self._take, feed))
 
     def closed(self, session: Session) -> Deferred[None]:
         """A session is down, or is to stop: take no more; fires when what it carried is settled."""
-        feed = self.feeds.get(session)
-        return Deferred.fromCoroutine(self._drain(feed) if feed else _nothing())
+        return Deferred.fromCoroutine(self._drain([feed for feed in self._all() if feed.session is session]))
 
-    async def _drain(self, feed: Feed) -> None:
-        assert feed.consumer is not None  # noqa: S101  set by `opened`
-        await feed.consumer.cancel()
-        await feed.idle()
-        feed.consumer.release()
+    def carrying(self, channel: Channel | None = None) -> int:
+        """Messages taken and not yet settled, of one channel or of all."""
+        return sum(feed.carrying for feed in self._all() if channel in (None, feed.session.channel))
+
+    def _all(self) -> Iterator[Feed]:
+        """The feeds of all sessions, those included that a session had before its link was lost."""
+        yield from self.feeds.values()
+        yield from self._draining
+
+    async def _drain(self, feeds: Sequence[Feed]) -> None:
+        cancelled = [feed.consumer.cancel() for feed in feeds if feed.consumer is not None]
+        for each in cancelled:
+            await each
+        for feed in feeds:
+            await feed.idle()
+            self._drained(feed)
+
+    def _drained(self, feed: Feed) -> None:
+        if feed.consumer is not None:
+            feed.consumer.release()
+        self._draining.discard(feed)
         if self.feeds.get(feed.session) is feed:
             del self.feeds[feed.session]
 
@@ -311,7 +329,3 @@ class Outgoing:
         properties = next_attempt(delivery, submission, error, attempt.progress)
         await self._durable.publish(delivery, self._durable.names.retry(delay), channel.queue, properties)
         return delivery.ack()
-
-
-async def _nothing() -> None:
-    """What a session that carries nothing has to settle."""

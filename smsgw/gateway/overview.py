@@ -73,7 +73,7 @@ class Overview:
 
     def in_flight(self, channel: Channel) -> int:
         """Messages that a channel's sessions have taken and not yet settled."""
-        return sum(feed.carrying for feed in self._outgoing.feeds.values() if feed.session.channel is channel)
+        return self._outgoing.carrying(channel)
 
     def _sample(self) -> Deferred[None]:
         self.forget_gone()

@@ -166,7 +166,7 @@ class Gateway(Service):
     @property
     def in_flight(self) -> int:
         """Messages taken and not yet settled."""
-        return sum(feed.carrying for feed in self.outgoing.feeds.values())
+        return self.outgoing.carrying()
 
     async def _drain(self, channels: Collection[Channel], *also: Deferred[None]) -> None:
         """Take no more messages for these channels, settle what is in flight, unbind; each bounded.

@@ -799,6 +799,8 @@ def test_a_session_that_is_back_before_its_feed_has_drained_keeps_the_new_one(li
     line.take()
     line.outgoing.closed(line.session)
     line.outgoing.opened(line.session)
+    assert (line.outgoing.carrying(), line.outgoing.carrying(line.channel)) == (1, 1)
+    assert line.outgoing.carrying(FakeChannel("other")) == 0
     new = line.outgoing.feeds[line.session]
     answer.callback(OK)
     assert line.outgoing.feeds[line.session] is new
