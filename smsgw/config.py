@@ -201,6 +201,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def limited_queues(self) -> frozenset[str]:
+        """The short names of those that refuse when they are full."""
+        return frozenset(name for name, queue in self.queues.items() if queue.max_length)
+
+    @property
     def retry_steps(self) -> tuple[float, ...]:
         """Every delay that some channel uses; one at least, for routing when all queues are full."""
         steps = {float(step) for channel in self.channels.values() for step in channel.retry}

@@ -87,6 +87,7 @@ def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
         stop_timeout=configuration.stop_timeout,
         dedupe=configuration.ledger.dedupe,
         route_delay=configuration.retry_steps[0],
+        limited=configuration.limited_queues,
         clock=MonotonicClock(reactor),
     )
     gateway.channels.update(channels_of(configuration, gateway, reactor))

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from smsgw.broker.base import Broker, BrokerError, Delivery, Properties, QueueFull
+from smsgw.broker.base import Broker, BrokerError, Delivery, Properties, QueueFull, Unroutable
 from smsgw.broker.topology import Names
 from smsgw.errors import SmsgwError, StorageError, Undecodable
 from smsgw.gateway.events import Events, undecodable
@@ -33,6 +33,7 @@ PROGRESS = "x-smsgw-progress"
 REASON = "x-smsgw-reason"
 QUEUE = "x-smsgw-queue"
 AGAIN = "x-smsgw-again"
+HOME = "x-smsgw-home"
 """Headers that a message carries from one attempt to the next, and into the dead letters."""
 
 PAUSE = 1.0
@@ -82,14 +83,20 @@ def _progress(header: object) -> Progress | None:
 
 
 def next_attempt(
-    delivery: Delivery, submission: Submission, reason: str, progress: Progress | None = None
+    delivery: Delivery,
+    submission: Submission,
+    reason: str,
+    progress: Progress | None = None,
+    home: str | None = None,
 ) -> Properties:
     """The properties with which a message goes to a delay queue.
 
-    `progress` is how far the attempt got that is over.
+    `progress` is how far the attempt got that is over; `home` the queue that the router is to put it in.
     """
     properties = continued(delivery, submission, progress)
     headers = {**properties.headers, ATTEMPT: submission.attempt + 1, REASON: reason, QUEUE: delivery.queue}
+    if home is not None:
+        headers[HOME] = home
     return msgspec.structs.replace(properties, headers=headers)
 
 
@@ -119,12 +126,12 @@ def marked(delivery: Delivery, reason: str) -> Properties:
 
 
 def kept_headers(delivery: Delivery) -> dict[str, object]:
-    """The headers without those that a broker writes about where a message has died."""
-    return {name: value for name, value in delivery.properties.headers.items() if not _by_broker(name)}
+    """The headers without those for the way here: a broker's of where a message has died, and `HOME`."""
+    return {name: value for name, value in delivery.properties.headers.items() if not _passing(name)}
 
 
-def _by_broker(header: str) -> bool:
-    return header == "x-death" or header.startswith(("x-first-death-", "x-last-death-"))
+def _passing(header: str) -> bool:
+    return header in ("x-death", HOME) or header.startswith(("x-first-death-", "x-last-death-"))
 
 
 class Durable:
@@ -163,15 +170,16 @@ class Durable:
         )
 
     async def offer(self, delivery: Delivery, exchange: str, key: str, properties: Properties) -> None:
-        """As `publish`, but not to a queue that is full.
+        """As `publish`, but not to a queue that is full, or that is not there.
 
         Raises:
             QueueFull: it is, or the broker can't store it.
+            Unroutable: there is none.
         """
         await self._insist(
             delivery,
             lambda: self._broker.publish(exchange, key, delivery.body, properties, mandatory=True),
-            but=QueueFull,
+            but=(QueueFull, Unroutable),
         )
 
     async def tell(self, delivery: Delivery, event: Event) -> None:
@@ -208,14 +216,17 @@ class Durable:
                 return found
 
     async def _insist(
-        self, delivery: Delivery, publish: Callable[[], Awaitable[None]], but: type[BrokerError] | None = None
+        self,
+        delivery: Delivery,
+        publish: Callable[[], Awaitable[None]],
+        but: tuple[type[BrokerError], ...] = (),
     ) -> None:
-        """Until it is stored; `but` is an error that another try would not mend."""
+        """Until it is stored; `but` are errors that another try would not mend."""
         while True:
             try:
                 await publish()
             except BrokerError as error:
-                if but is not None and isinstance(error, but):
+                if isinstance(error, but):
                     raise
                 if not delivery.stale:
                     await self._failed("broker", error)

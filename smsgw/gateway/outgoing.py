@@ -10,7 +10,7 @@ broken off the ledger knows the parts that were taken: the next attempt goes on 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from smsgw import folding
 from smsgw.broker.base import Broker, Consumer, Delivery
+from smsgw.broker.topology import ROUTE_KEY
 from smsgw.channel.base import Channel, Session
 from smsgw.config import Dedupe
 from smsgw.errors import StorageError, Undecodable
@@ -72,7 +73,9 @@ class Outgoing:
         clock: IReactorTime,
         pay: Callable[[Sequence[Owed]], None],
         dedupe: Dedupe = "redelivered",
+        limited: Container[str] = (),
     ) -> None:
+        """`limited` are the short names of queues that refuse when they are full."""
         self.feeds: dict[Session, Feed] = {}
         self._draining: set[Feed] = set()
         self.accepted: Counter[str] = Counter()
@@ -84,6 +87,7 @@ class Outgoing:
         self._pay = pay
         self._under_way = UnderWay()
         self._dedupe = dedupe
+        self.limited = limited
         self._taken: set[Delivery] = set()
 
     # -- sessions come and go -------------------------------------------------------------------
@@ -326,6 +330,10 @@ class Outgoing:
             return await self._end(delivery, attempt, end or "expired", error, status)
         event = attempt.event("retrying", now, final=False, error=error, status=status, delay=delay)
         await self._durable.tell(delivery, event)
-        properties = next_attempt(delivery, submission, error, attempt.progress)
-        await self._durable.publish(delivery, self._durable.names.retry(delay), channel.queue, properties)
+        # from a delay queue the broker moves a message without asking: a full queue would lose it. So it
+        # comes back by way of the router, which is told when the queue is full.
+        home = channel.queue if channel.queue in self.limited else None
+        properties = next_attempt(delivery, submission, error, attempt.progress, home)
+        key = channel.queue if home is None else ROUTE_KEY
+        await self._durable.publish(delivery, self._durable.names.retry(delay), key, properties)
         return delivery.ack()

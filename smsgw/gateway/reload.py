@@ -91,6 +91,7 @@ class Reload:
             return
         self.log.info("reloading: {changes}", changes=str(changes))
         gateway.router.rules = tuple(rules_of(after))
+        gateway.outgoing.limited = after.limited_queues
         gateway.receipts.keep, gateway.receipts.park = after.ledger.keep, after.receipts.park
         gateway.incoming.assembly_timeout = after.inbound.assembly_timeout
         gateway.incoming.max_parts = after.inbound.max_parts

@@ -6,6 +6,9 @@ are the pure part.
 
 A queue that is full refuses; then the next one is tried. When all are full the message waits in a delay
 queue and is routed anew, so that those behind it, which may go elsewhere, need not wait with it.
+
+Retries of a queue with `max_length` come this way too, marked with the queue that is theirs: straight from
+the delay queue the broker would move them without asking, and lose them where the queue is full.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.broker.base import Broker, BrokerError, Consumer, Delivery, Properties, QueueFull
+from smsgw.broker.base import Broker, BrokerError, Consumer, Delivery, QueueFull, Unroutable
 from smsgw.broker.topology import ROUTE_KEY
 from smsgw.channel.base import Channel
 from smsgw.errors import Undecodable
 from smsgw.gateway.carrying import Carrying
-from smsgw.gateway.durable import AGAIN, PAUSE, Durable, TakenBack, kept_headers, submission_of
+from smsgw.gateway.durable import AGAIN, HOME, PAUSE, Durable, TakenBack, kept_headers, submission_of
 from smsgw.gateway.events import about
+from smsgw.message import Submission
 from smsgw.metrics import Metrics
 
 WIDTH = 100
@@ -119,30 +123,38 @@ class Router:
             submission = submission_of(delivery, self._durable.now())
         except Undecodable as error:
             return await self._durable.bury(delivery, ROUTE, error)
+        home = delivery.properties.headers.get(HOME)
         rule = match(self.rules, submission.message.to)
-        if rule is None:
+        if isinstance(home, str):
+            await self._move(delivery, submission, [home], {HOME: home})
+        elif rule is not None:
+            await self._move(delivery, submission, await self._queues(rule), {})
+        else:
             await self._durable.dead_letter(delivery, "no route", "route")
             at = self._durable.now()
             await self._durable.tell(
                 delivery, about(submission, "rejected", ROUTE, at, final=True, error="no route")
             )
-        else:
-            # One that was handed out before may have been routed before, and be in its queue already.
-            again = {AGAIN: 1} if delivery.redelivered else {}
-            properties = msgspec.structs.replace(
-                delivery.properties, headers={**kept_headers(delivery), **again}, message_id=submission.id
-            )
-            await self._move(delivery, await self._queues(rule), properties)
         return delivery.ack()
 
-    async def _move(self, delivery: Delivery, queues: Sequence[str], properties: Properties) -> None:
-        """To the first of the queues that takes it, else to a delay queue that leads back here."""
+    async def _move(
+        self, delivery: Delivery, submission: Submission, queues: Sequence[str], back: Mapping[str, str]
+    ) -> None:
+        """To the first of the queues that takes it, else to a delay queue that leads back here.
+
+        `back` are headers that it needs then.
+        """
         names = self._durable.names
+        # one that was handed out before may have been routed before, and be in its queue already
+        again = {AGAIN: 1} if delivery.redelivered else {}
+        headers = {**kept_headers(delivery), **again}
+        properties = msgspec.structs.replace(delivery.properties, headers=headers, message_id=submission.id)
         for queue in queues:
             try:
                 return await self._durable.offer(delivery, names.submit, queue, properties)
-            except QueueFull:
+            except (QueueFull, Unroutable):
                 continue
+        properties = msgspec.structs.replace(properties, headers={**headers, **back})
         return await self._durable.publish(delivery, names.retry(self._delay), ROUTE_KEY, properties)
 
     async def _queues(self, rule: Rule) -> list[str]:

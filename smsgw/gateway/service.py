@@ -9,7 +9,7 @@ goes the first half of that way while all others work on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -55,6 +55,7 @@ class Gateway(Service):
         stop_timeout: float,
         dedupe: Dedupe = "redelivered",
         route_delay: float = RETRY_STEPS[0],
+        limited: Container[str] = (),
         clock: IReactorTime,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -93,6 +94,7 @@ class Gateway(Service):
             clock=clock,
             pay=self.receipts.pay,
             dedupe=dedupe,
+            limited=limited,
         )
         self.router = Router(
             broker, self.durable, rules, self.channels, delay=route_delay, metrics=self.metrics, clock=clock

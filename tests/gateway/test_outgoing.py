@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.folding import Report
-from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, PAUSE, PROGRESS, QUEUE, REASON
+from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, HOME, PAUSE, PROGRESS, QUEUE, REASON
 from smsgw.gateway.outgoing import Outgoing
 from smsgw.ledger.base import Owed
 from smsgw.message import Submission, decode
@@ -265,6 +265,15 @@ def test_a_retry_keeps_the_message_as_it_was(line: Line) -> None:
     assert (properties.priority, properties.correlation_id, properties.reply_to) == (3, "c1", "answers")
     assert properties.expiration is None
     assert [each.body for each in line.broker.published if each.key == "nordic"] == [body]
+
+
+def test_a_retry_to_a_queue_that_can_be_full_comes_back_by_way_of_the_router(line: Line) -> None:
+    """Straight from the delay queue a full queue would lose it."""
+    line.outgoing.limited = {"nordic"}
+    line.take(Later("busy"))
+    (published,) = [each for each in line.broker.published if each.exchange == "smsgw.retry.10"]
+    assert published.key == "route"
+    assert published.properties.headers[HOME] == "nordic"
 
 
 def test_a_message_without_an_id_keeps_the_one_it_was_given(line: Line) -> None:

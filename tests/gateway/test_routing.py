@@ -11,8 +11,8 @@ from gateway.fakes import FakeChannel, FakeDelivery, Parts, count, message, resu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgw.broker.base import Properties, QueueFull, Unavailable
-from smsgw.gateway.durable import AGAIN, PAUSE, QUEUE, REASON
+from smsgw.broker.base import Properties, QueueFull, Unavailable, Unroutable
+from smsgw.gateway.durable import AGAIN, HOME, PAUSE, QUEUE, REASON
 from smsgw.gateway.routing import WIDTH, Router, Rule, match, ranked
 
 NORDIC = Rule(("46", "47"), ("nordic", "backup"), spill=100)
@@ -229,6 +229,21 @@ def test_where_all_queues_are_full_a_message_is_routed_anew_later(desk: Desk) ->
     desk.broker.broken = lambda exchange, key: QueueFull("refused") if exchange == "smsgw.submit" else None
     desk.take()
     assert desk.told()[-3:] == ["publish smsgw.retry.10 route", "confirmed smsgw.retry.10 route", "ack"]
+
+
+def test_a_retry_goes_to_the_queue_that_is_its_own(desk: Desk) -> None:
+    desk.take(message(to="49"), headers={HOME: "backup", "tenant": "shop"})
+    assert desk.told()[0] == "publish smsgw.submit backup"
+    assert desk.broker.published[0].properties.headers == {"tenant": "shop"}
+
+
+@pytest.mark.parametrize("error", [QueueFull("full"), Unroutable("no queue")])
+def test_a_retry_whose_queue_takes_nothing_comes_back_later(desk: Desk, error: Exception) -> None:
+    desk.broker.broken = lambda exchange, key: error if exchange == "smsgw.submit" else None
+    desk.take(headers={HOME: "nordic"})
+    (published,) = desk.broker.published
+    assert (published.exchange, published.key) == ("smsgw.retry.10", "route")
+    assert published.properties.headers[HOME] == "nordic"
 
 
 def test_taken_back_is_left_alone(desk: Desk) -> None:
