@@ -36,7 +36,7 @@ TEN: tuple[tuple[str, dict[str, Any]], ...] = (
     ("accents and the euro sign, still GSM 7-bit", {"text": "Café à Malmö: 5 € [ok]"}),
     ("UCS-2, because of one character", {"text": "Привет"}),
     ("emoji: surrogate pairs", {"text": "On our way 🚚"}),
-    ("160 characters in one part", {"text": "0123456789" * 16}),
+    ("three parts, which the phone joins", {"text": "0123456789" * 40}),
     ("from a name", {"text": "Your code is 4711", "from": "ACME"}),
     ("from a short code", {"text": "Reply STOP to stop", "from": "72123"}),
     ("only worth it for ten minutes", {"text": "Your taxi is here", "deadline": 600}),
