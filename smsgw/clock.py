@@ -43,6 +43,29 @@ class MonotonicClock:
         return list(self._reactor.getDelayedCalls())
 
 
+class Seldom:
+    """For a log line about what a peer can make happen as often as it likes.
+
+    `due` says whether to write it now: once in `pause` seconds, with how often it was not written before.
+    """
+
+    def __init__(self, clock: IReactorTime, pause: float = 10.0) -> None:
+        self._clock = clock
+        self._pause = pause
+        self._next = clock.seconds()
+        self._unsaid = 0
+
+    def due(self) -> int | None:
+        """How many were left out since the last line; None where this one is left out too."""
+        now = self._clock.seconds()
+        if now < self._next:
+            self._unsaid += 1
+            return None
+        self._next = now + self._pause
+        unsaid, self._unsaid = self._unsaid, 0
+        return unsaid
+
+
 def follow_monotonic_time(reactor: Any) -> None:
     """Make a reactor of Twisted's own measure all its timers with the monotonic clock.
 

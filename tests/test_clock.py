@@ -9,7 +9,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from smsgw.clock import MonotonicClock, follow_monotonic_time
+from smsgw.clock import MonotonicClock, Seldom, follow_monotonic_time
 
 
 def test_seconds_are_monotonic_whatever_the_reactor_says() -> None:
@@ -48,3 +48,15 @@ def test_a_reactor_that_follows_it_ignores_the_wall_clock(
         reactor.runUntilCurrent()
         now[0] += 1
     assert called == [1005.0]
+
+
+def test_what_happens_often_is_seldom_said() -> None:
+    clock = Clock()
+    seldom = Seldom(clock, pause=10.0)
+    said = []
+    for _ in range(25):
+        said.append(seldom.due())
+        clock.advance(1)
+    assert [each for each in said if each is not None] == [0, 9, 9]
+    clock.advance(60)
+    assert seldom.due() == 4

@@ -23,6 +23,7 @@ from smsgw.channel.pace import Pace
 from smsgw.channel.receiving import Receiving
 from smsgw.channel.status import OK, status_of
 from smsgw.channel.taking import Taking
+from smsgw.clock import Seldom
 from smsgw.config import SmppSettings, account_of, queue_of
 from smsgw.errors import PeerError
 from smsgw.message import Submission
@@ -83,6 +84,7 @@ class SmppSession:
         self._unanswered = Unanswered()
         self._unwanted: str | None = None
         self._taking = Taking(channel.clock)
+        self._complaints = Seldom(channel.clock)
 
     def __repr__(self) -> str:
         used = f", {self.in_flight}/{self.width} unanswered" if self.sends else ""
@@ -232,7 +234,7 @@ class SmppSession:
             # on this link or not at all: on the next one its number would answer another request
             self._taking.add(taken.addCallback(protocol.respond))
         else:
-            self.log.info("{session}: {pdu} is of no use here", session=self.name, pdu=type(pdu).__name__)
+            self._complain(f"{type(pdu).__name__} is of no use here")
 
     def answered_late(self, request: Pdu, response: Pdu) -> None:
         self.channel.metrics.late_responses.labels(self.channel.name).inc()
@@ -243,7 +245,13 @@ class SmppSession:
 
     def malformed(self, error: PeerError) -> None:
         self.channel.metrics.malformed.labels(self.channel.name).inc()
-        self.log.warn("{session}: {error}", session=self.name, error=str(error))
+        self._complain(str(error))
+
+    def _complain(self, error: str) -> None:
+        unsaid = self._complaints.due()
+        if unsaid is not None:
+            more = f" (and {unsaid} more before)" if unsaid else ""
+            self.log.warn("{session}: {error}{more}", session=self.name, error=error, more=more)
 
     def unbinding(self) -> None:
         """The message centre said goodbye: settle what is in flight, then answer."""

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from smsgw.broker.base import Broker, Properties, Unavailable
 from smsgw.broker.topology import Names
 from smsgw.channel.base import Channel
+from smsgw.clock import Seldom
 from smsgw.errors import StorageError
 from smsgw.gateway.outbox import Outbox
 from smsgw.ledger.base import Kept, Ledger, OwedInbound
@@ -64,6 +65,7 @@ class Incoming:
         self.assembly_timeout = assembly_timeout
         self.max_parts = max_parts
         self._full: set[str] = set()
+        self._unread, self._conflicts = Seldom(clock), Seldom(clock)
         self._started = clock.seconds()
         self._outbox: Outbox[OwedInbound] = Outbox(
             owed=self._owed,
@@ -104,7 +106,7 @@ class Incoming:
 
     def _note(self, channel: Channel, source: str, kept: Kept) -> None:
         self._metrics.inbound_parts.labels(channel.name, kept.what).inc()
-        if kept.what == "conflict":
+        if kept.what == "conflict" and self._conflicts.due() is not None:
             self.log.info(
                 "{channel}: {source} used a reference again before its message was whole",
                 channel=channel.name,
@@ -132,7 +134,7 @@ class Incoming:
         await self._broker.publish(self._names.inbound, message.key, encode(message), properties)
         result = "complete" if message.complete else "incomplete"
         self._metrics.inbound.labels(message.channel, result).inc()
-        if message.error is not None:
+        if message.error is not None and self._unread.due() is not None:
             self.log.info(
                 "{channel}: a message from {source} can't be read: {error}",
                 channel=message.channel,

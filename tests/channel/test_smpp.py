@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from smsgw.broker.base import Unavailable
@@ -1124,6 +1124,23 @@ def test_what_cannot_be_read_is_counted() -> None:
     rig.network.ends[0].protocol.dataReceived(bytes.fromhex("00000014 00000005 00000000 00000009 30303030"))
     assert rig.count("malformed") == 1
     assert rig.channel.sessions_up == 1
+
+
+def test_a_flood_of_what_cannot_be_read_does_not_flood_the_log() -> None:
+    rig = bound()
+    lines: list[Any] = []
+    globalLogPublisher.addObserver(lines.append)
+    try:
+        for second in range(30):
+            torn = bytes.fromhex("00000014 00000005 00000000") + second.to_bytes(4, "big") + b"0000"
+            rig.network.ends[0].protocol.dataReceived(torn)
+            rig.wait(1)
+    finally:
+        globalLogPublisher.removeObserver(lines.append)
+    said = [formatEvent(line) for line in lines if "deliver_sm" in formatEvent(line)]
+    assert rig.count("malformed") == 30
+    assert len(said) == 3
+    assert said[1].endswith("(and 9 more before)")
 
 
 # -- the end
