@@ -76,17 +76,18 @@ class Cutter:
 
     def _parts(self, message: Message, reference: Callable[[], int]) -> Cut | Refused:
         header = bytes.fromhex(message.udh) if message.udh else b""
-        if message.text is None:
-            return self._data(message.data or b"", header, reference)
-        return self._text(message, message.text, header, reference)
-
-    def _text(
-        self, message: Message, text: str, header: bytes, reference: Callable[[], int]
-    ) -> Cut | Refused:
-        settings, dialect = self._settings, self._settings.dialect
         parsed = udh.parse(header) if header else udh.NONE
         if parsed.problem is not None or parsed.length != len(header):
             return Refused(f"udh: {parsed.problem or 'octets after the user data header'}")
+        if message.text is None:
+            return self._data(message.data or b"", header, reference)
+        return self._text(message, message.text, parsed.elements, reference)
+
+    def _text(
+        self, message: Message, text: str, elements: tuple[udh.Element, ...], reference: Callable[[], int]
+    ) -> Cut | Refused:
+        settings, dialect = self._settings, self._settings.dialect
+        a_part = bool(elements) and udh.concatenation(elements) is not None
         replaced = 0
         if settings.transliterate != "off" and message.encoding in ("auto", "gsm7"):
             changed = transliterate(text, settings.transliterate)
@@ -96,12 +97,14 @@ class Cutter:
             message.encoding,
             languages=self._languages,
             form=dialect.long_messages,
-            elements=parsed.elements,
+            elements=elements,
             default_alphabet=dialect.default_alphabet,
-            max_parts=1 if header and udh.concatenation(parsed.elements) else settings.max_parts,
+            max_parts=1 if a_part else settings.max_parts,
         )
         if isinstance(coding, Coding):
             return Cut(split(coding, reference=reference() if coding.parts > 1 else None), replaced)
+        if a_part and coding.position is None:
+            return Refused("udh: its header says that the text is one part, and it does not fit one")
         return Refused(coding.problem)
 
     def _data(self, data: bytes, header: bytes, reference: Callable[[], int]) -> Cut | Refused:
