@@ -56,8 +56,8 @@ def _statuses() -> Iterator[str]:
     for name, (message, channel, events) in CLASSES.items():
         yield f"| {name} | {message} | {channel} | {events} |"
     yield ""
-    yield "No answer in time is `temporary` too, but may have been taken: see"
-    yield "[What became of it](producers.md#events)."
+    yield "No answer in time waits and is tried again as `temporary` is. But the message may have been taken,"
+    yield "so it ends as `unknown`: see [Events](producers.md#events)."
     yield ""
     yield "| code | name | class |"
     yield "|---|---|---|"
