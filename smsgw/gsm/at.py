@@ -38,6 +38,9 @@ from smsgw.gsm.errors import Error
 MAX_LINE = 2048
 """Octets. The longest that has a meaning is a USSD text in hex, of some 750."""
 
+MAX_LINES = 1000
+"""Of one answer: more than any storage holds."""
+
 CTRL_Z = b"\x1a"
 ESC = b"\x1b"
 
@@ -298,10 +301,12 @@ class Lines:
         self._file(Line(header.text, line), answer=header.answer)
 
     def _file(self, line: Line, *, answer: bool) -> None:
-        if answer:
+        if not answer:
+            self._events.append(Unsolicited(line))
+        elif len(self._answer) < MAX_LINES:
             self._answer.append(line)
         else:
-            self._events.append(Unsolicited(line))
+            self._hear_noise(len(line.text), "an answer without an end")
 
     def _is_echo(self, line: str) -> bool:
         if self.command is None:
@@ -365,7 +370,7 @@ class Lines:
                 self._lose_headers(answer=True)
                 self._headers.append(_Header(line, answer=True))
             else:
-                self._answer.append(Line(line))
+                self._file(Line(line), answer=True)
         elif line.startswith(("+CMGS:", "+CMGL:", "+CMGR:")):
             self._events.append(Strayed(Line(line)))
         elif named:
