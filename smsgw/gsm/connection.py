@@ -13,7 +13,7 @@ A modem answers one command at a time, so all that we do with it is a row of *sc
 and are answered (`smsgw.gsm.scripts`), of which one runs:
 
 1. *The gate* (`smsgw.gsm.gate`) runs after `opened` and after every recovery: identity, SIM, network,
-   settings. At its end the state is `ready`, and the storage is drained.
+   settings. At its end the state is `ready`; the storage is drained first.
 2. *Jobs* run while ready, in the order of `_next`: acknowledgements and deletions, what the modem indicated,
    the storage, USSD, a look at an idle modem, and between any two of them one message.
 3. *Rungs* run when a command was not answered, or when the gate can't pass: ESC and AT; ATZ; AT+CFUN=1,1.
@@ -273,7 +273,8 @@ class Connection:
             self._enter("searching", "the network is gone")
             self._begin(register(self.settings, self.facts, self._tell), self._found_network, now)
             return
-        if self._message is not None and self._jobs.let_message_pass():
+        if self._message is not None:
+            # what else there is has its turn before the next one can be given to us
             message, self._message = self._message, None
             self._begin(send(message, self.facts, self.settings.submit, self._tell), self._next, now)
             return

@@ -51,7 +51,6 @@ class Jobs:
         self._indicated: dict[tuple[str, int], None] = {}
         self._ussd: _Ussd | None = None
         self._look_at = self._drain_at = inf
-        self._turn = False
 
     # -- time
 
@@ -90,11 +89,6 @@ class Jobs:
         self._ussd = _Ussd(command, context, now + self._settings.ussd)
 
     # -- what to do next
-
-    def let_message_pass(self) -> bool:
-        """Whether a message goes first: they take turns with what else there is."""
-        self._turn = not self._turn
-        return self._turn or not (self._settled or self._indicated)
 
     def take(self, now: float) -> Script[None] | None:
         """The next script, if there is anything to do."""

@@ -123,6 +123,10 @@ class Modem:
         self.sim = "READY"
         return (OK,)
 
+    def open_sim(self) -> bool:
+        self.sim = "READY"
+        return True
+
     def _cpms(self, command: str) -> tuple[str, ...]:
         if command == "AT+CPMS=?":
             group = "(" + ",".join(f'"{name}"' for name in self.memories) + ")"

@@ -184,6 +184,16 @@ def test_a_pin_that_is_not_answered_counts_as_wrong() -> None:
     assert bench.connection.state == "ended"
 
 
+def test_a_pin_whose_ok_was_lost_is_known_by_the_open_sim() -> None:
+    modem = Modem(pin="1234")
+    pins = Pins()
+    modem.mute = lambda command: command.startswith("AT+CPIN=") and modem.open_sim()
+    bench = Bench(modem, Settings(pin="1234"), pins).open()
+    assert bench.told(PinTried) == [PinTried(None)]
+    assert bench.connection.can_send
+    assert pins.may_try("1234")
+
+
 def test_no_pin_and_puk() -> None:
     bench = Bench(Modem(pin="1234")).open()
     assert not bench.told(Ended)[0].reopen
@@ -238,6 +248,28 @@ def test_no_prompt_is_unsent() -> None:
     bench.modem.mute = lambda command: False
     bench.send(SUBMIT)
     assert answers(bench)[1:] == [Sent(1)]
+
+
+def test_a_prompt_that_got_lost_is_escaped_from() -> None:
+    bench = Bench(Modem()).open()
+    bench.modem.prompt = b""
+    bench.send(SUBMIT)
+    bench.run(lambda: bench.connection.can_send)
+    assert answers(bench) == [Unsent("no answer to AT+CMGS")]
+    assert rungs(bench) == ["escape"]
+    assert bench.modem.sent == []
+
+
+def test_what_phones_send_has_its_turn_between_messages() -> None:
+    bench = Bench(Modem()).open()
+    bench.connection.send(SUBMIT, bench.now, 1)
+    bench.hear(CMT)
+    (message,) = bench.told(MessageReceived)
+    bench.connection.settle(message.handle, bench.now, safe=True)
+    bench.settle()
+    bench.send(SUBMIT, 2)
+    tail = [command for command in bench.modem.commands if command in {"PDU", "AT+CNMA=0"}]
+    assert tail == ["PDU", "AT+CNMA=0", "PDU"]
 
 
 def test_silence_after_the_pdu_is_an_unknown_outcome() -> None:
@@ -364,6 +396,29 @@ def test_unsolicited_lines_without_what_they_should_have(line: str) -> None:
     assert answers(bench) == [Sent(1)]
 
 
+def test_more_indications_than_are_remembered_make_a_drain() -> None:
+    bench = Bench(FAMILIES["Huawei"]()).open()
+    bench.modem.stored["SM"][1] = (MESSAGE, LENGTH)
+    bench.connection.send(SUBMIT, bench.now, 1)
+    bench.hear(b"".join(lines(f'+CMTI: "SM",{index}') for index in range(100, 200)))
+    bench.settle()
+    assert len(bench.told(MessageReceived)) == 1
+    assert len([command for command in bench.modem.commands if "CMGR" in command]) == 50
+
+
+def test_what_came_directly_before_a_restart_is_offered_again() -> None:
+    bench = Bench(Modem()).open()
+    bench.hear(CMT)
+    bench.hear(lines("RDY"))
+    bench.run(lambda: bench.connection.can_send)
+    (lost,) = bench.told(MessageReceived)
+    bench.connection.settle(lost.handle, bench.now, safe=True)
+    bench.settle()
+    assert not [command for command in bench.modem.commands if "CNMA" in command]
+    bench.hear(CMT)
+    assert len(bench.told(MessageReceived)) == 2
+
+
 def test_a_full_storage_is_told() -> None:
     modem = Modem()
     modem.stored["SM"] = {index: (MESSAGE[:-2] + f"{index:02x}", LENGTH) for index in range(20)}
@@ -468,6 +523,17 @@ def test_a_mute_modem_climbs_every_rung() -> None:
     assert bench.now < 60.0
     assert bench.connection.deadline() == inf
     assert bench.connection.data_to_send() == bench.connection.data_to_send() == b""
+
+
+def test_a_rung_that_is_refused_leads_to_the_next() -> None:
+    bench = Bench(Modem(refuses={"ATZ": "ERROR"})).open()
+    bench.modem.mute = lambda command: (
+        "ATZ" not in bench.modem.commands and (command == "AT" or command.startswith("AT+CMGS"))
+    )
+    bench.send(SUBMIT)
+    bench.run(lambda: bench.connection.can_send)
+    assert rungs(bench) == ["escape", "reset", "restart"]
+    assert bench.connection.can_send
 
 
 def test_the_idle_modem_is_looked_at() -> None:
