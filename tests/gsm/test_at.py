@@ -13,6 +13,7 @@ from smsgw.errors import Misuse
 from smsgw.gsm import errors
 from smsgw.gsm.at import (
     MAX_LINE,
+    MAX_LINES,
     Command,
     Completed,
     Event,
@@ -168,6 +169,15 @@ def test_a_line_without_an_end_is_dropped_to_its_end() -> None:
     assert lines.receive(b"y" * 10_000) == []
     assert "buffered=0" in repr(lines)
     assert lines.receive(b"\r\nRING\r\n") == [Unsolicited(Line("RING"))]
+
+
+def test_an_answer_without_an_end_is_bounded() -> None:
+    lines = Lines()
+    lines.start(CSQ)
+    lines.receive(b"+CSQ: 1,0\r\n" * (MAX_LINES + 5))
+    (completed,) = lines.receive(b"OK\r\n")
+    assert isinstance(completed, Completed)
+    assert len(completed.lines) == MAX_LINES
 
 
 def test_octets_that_are_no_text_are_counted_and_left_out() -> None:

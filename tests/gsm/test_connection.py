@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from smsgw.errors import Misuse
 from smsgw.gsm import events as told
+from smsgw.gsm import families
 from smsgw.gsm.addresses import Address
 from smsgw.gsm.connection import Connection
 from smsgw.gsm.events import (
@@ -31,6 +32,7 @@ from smsgw.gsm.events import (
 from smsgw.gsm.octets import EncodeError
 from smsgw.gsm.settings import Pins, Settings
 from smsgw.gsm.status import Status
+from smsgw.gsm.storage import MAX_OFFERED
 from smsgw.gsm.times import Timestamp
 from smsgw.gsm.tpdu import Deliver, StatusReport, Submit, UserData, to_hex
 from tests.gsm.modem import FAMILIES, IMEI, IMSI, Bench, Modem, lines
@@ -419,6 +421,18 @@ def test_what_came_directly_before_a_restart_is_offered_again() -> None:
     assert len(bench.told(MessageReceived)) == 2
 
 
+def test_no_more_are_offered_than_can_be_remembered() -> None:
+    modem = Modem()
+    modem.stored["SM"] = {index: (f"{MESSAGE[:-2]}{index:02x}", LENGTH) for index in range(MAX_OFFERED + 20)}
+    bench = Bench(modem).open()
+    bench.settle()
+    assert len(bench.told(MessageReceived)) == MAX_OFFERED
+    for message in bench.told(MessageReceived):
+        bench.connection.settle(message.handle, bench.now, safe=True)
+    bench.run(most=100.0)
+    assert len({message.handle for message in bench.told(MessageReceived)}) == MAX_OFFERED + 20
+
+
 def test_a_full_storage_is_told() -> None:
     modem = Modem()
     modem.stored["SM"] = {index: (MESSAGE[:-2] + f"{index:02x}", LENGTH) for index in range(20)}
@@ -461,6 +475,35 @@ def test_ussd_without_an_answer() -> None:
         bench.connection.ask_ussd("*100#", bench.now, 2)
     bench.run(most=70.0)
     assert [event.problem for event in bench.told(UssdAnswered)] == ["no answer came"]
+
+
+@pytest.mark.parametrize("code", ['*100"', "*100\r", "ж", "å"])
+def test_ussd_that_cannot_be_written(code: str) -> None:
+    bench = Bench(Modem()).open()
+    with pytest.raises(EncodeError):
+        bench.connection.ask_ussd(code, bench.now, 1)
+
+
+def test_ussd_that_is_refused_or_unasked() -> None:
+    bench = Bench(Modem(refuses={"AT+CUSD": "+CME ERROR: 30"})).open()
+    bench.hear(lines('+CUSD: 0,"Reklam",15'))
+    assert [event.text for event in bench.told(told.UssdReceived)] == ["Reklam"]
+    bench.connection.ask_ussd("*100#", bench.now, 1)
+    bench.settle()
+    assert bench.told(UssdAnswered) == [UssdAnswered(1, None, problem="no network service")]
+
+
+# -- families
+
+
+def test_what_families_say_can_be_said() -> None:
+    for family in families.FAMILIES:
+        assert families.family_of(family.names[0].upper(), "X1") is family
+        assert all(line.startswith("AT") for line in (*family.init, family.acknowledge, family.decline))
+        assert all(indication.direct for indication in family.direct)
+        assert not any(indication.direct for indication in family.stored)
+        assert any(indication.reports for indication in family.stored)
+    assert families.family_of("Acme", "One") is families.GENERIC
 
 
 # -- trouble
@@ -536,6 +579,19 @@ def test_a_rung_that_is_refused_leads_to_the_next() -> None:
     assert bench.connection.can_send
 
 
+def test_an_answer_that_comes_late_is_not_taken_for_another_ones() -> None:
+    """The OK of the signal ends the AT of the first rung; that one's own strays while it is quiet."""
+    bench = Bench(Modem()).open()
+    bench.modem.mute = lambda command: command == "AT+CSQ"
+    bench.run(lambda: bench.connection.state == "recovering", most=200.0)
+    bench.modem.mute = lambda command: False
+    bench.hear(lines("+CSQ: 3,0", "OK"))
+    bench.run(lambda: bench.connection.can_send)
+    assert bench.connection.facts.imei == IMEI
+    assert bench.connection.facts.dbm == -77
+    assert rungs(bench) == ["escape"]
+
+
 def test_the_idle_modem_is_looked_at() -> None:
     bench = Bench(Modem()).open()
     bench.modem.mute = lambda command: True
@@ -550,6 +606,18 @@ def test_after_a_calm_time_the_ladder_begins_anew() -> None:
         bench.run(lambda: bench.connection.state == "recovering", most=200.0)
         bench.modem.mute = lambda command: False
         bench.run(most=700.0)
+    assert rungs(bench) == ["escape"] * 5
+
+
+def test_a_message_that_was_sent_begins_the_ladder_anew() -> None:
+    bench = Bench(Modem()).open()
+    for _ in range(5):
+        bench.modem.mute = lambda command: command.startswith("AT+CMGS")
+        bench.send(SUBMIT)
+        bench.run(lambda: bench.connection.state == "recovering", most=200.0)
+        bench.modem.mute = lambda command: False
+        bench.run(lambda: bench.connection.can_send)
+        bench.send(SUBMIT)
     assert rungs(bench) == ["escape"] * 5
 
 
