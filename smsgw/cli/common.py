@@ -56,12 +56,17 @@ def with_broker(configuration: Configuration, work: Work, *, interrupted: int = 
         broker = broker_of(configuration, reactor)
         broker.start()
         try:
-            await broker.ready().addTimeout(CONNECT_SECONDS, reactor, _unreachable(broker))
+            await ready(broker, reactor)
             return await work(reactor, broker)
         finally:
             await broker.stop()
 
     run_reactor(run, interrupted=interrupted)
+
+
+async def ready(broker: Broker, reactor: Any) -> None:
+    """Wait for a broker that was started, but not for ever. Raises SmsgwError."""
+    await broker.ready().addTimeout(CONNECT_SECONDS, reactor, _unreachable(broker))
 
 
 def _unreachable(broker: Broker) -> Callable[[object, float], None]:
@@ -77,7 +82,7 @@ def run_reactor(work: Callable[[Any], Awaitable[int]], *, interrupted: int = 130
     Our own errors are one line on stderr and status 1; `interrupted` is the status after Ctrl-C.
     """
     # Without an observer Twisted would print every log line of a short command to stderr.
-    globalLogBeginner.beginLoggingTo([_forget], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([forgotten], redirectStandardIO=False)
     status = [interrupted]
 
     async def guarded(reactor: Any) -> None:
@@ -99,5 +104,5 @@ def run_reactor(work: Callable[[Any], Awaitable[int]], *, interrupted: int = 130
 
 
 @implementer(ILogObserver)
-def _forget(_: LogEvent) -> None:
+def forgotten(_: LogEvent) -> None:
     """The log of a short command: what matters is printed."""
