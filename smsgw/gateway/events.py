@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -46,10 +47,13 @@ class Events:
         errors = await self._broker.publish_all([*publishes, *answers.values()])
         for index, error in zip(answers, errors[len(told) :], strict=True):
             errors[index] = errors[index] or error
-        for (event, _, _), error in zip(told, errors, strict=False):
-            if error is None:
-                self._count.labels(event.event).inc()
-        return errors[: len(told)]
+        errors = errors[: len(told)]
+        stored = Counter(
+            event.event for (event, _, _), error in zip(told, errors, strict=True) if error is None
+        )
+        for kind, number in stored.items():
+            self._count.labels(kind).inc(number)
+        return errors
 
     def _publish(self, event: Event, correlation_id: str | None, at: int) -> Publish:
         properties = Properties(message_id=event.event_id, correlation_id=correlation_id, timestamp=at)

@@ -38,9 +38,13 @@ BASIC = 60
 
 PERSISTENT = 2
 
+_REPEATED = {"content_type": write_name, "reply_to": write_name}
+"""Properties that are the same in many messages."""
+
 _PROPERTIES = tuple(
-    (field.name.replace("-", "_"), 1 << (15 - index), READERS[field.type], WRITERS[field.type])
+    (name, 1 << (15 - index), READERS[field.type], _REPEATED.get(name, WRITERS[field.type]))
     for index, field in enumerate(SPEC.classes.byname["basic"].fields)
+    for name in [field.name.replace("-", "_")]
 )
 _NAMES = tuple(name for name, *_ in _PROPERTIES)
 _HEADER = struct.Struct(">HHQ")
