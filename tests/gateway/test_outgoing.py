@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from gateway.fakes import NOW, FakeChannel, FakeDelivery, FakeSession, Parts, count, message, result
+from gateway.fakes import NOW, FakeChannel, FakeDelivery, FakeSession, Parts, claimed, count, message, result
 from twisted.internet.defer import CancelledError, Deferred
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
@@ -160,7 +160,7 @@ def test_an_event_carries_what_the_producer_gave(line: Line) -> None:
 
 def test_a_receipt_that_came_early_is_paid_once_the_message_is_told(line: Line) -> None:
     report = Report(state="delivered", smsc_id="A1", stat="DELIVRD")
-    result(line.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", report, NOW))
+    result(claimed(line.ledger, "acme", "acme", [("text", "a1")], "46700000001", report, NOW))
     line.take(OK)
     assert [owed.event.event for owed in line.paid] == ["delivered"]
 
@@ -418,7 +418,7 @@ def test_a_repeated_id_is_sent_again_unless_it_is_asked_for(line: Line, careful:
 def test_the_events_of_a_repeated_id_are_repeated_the_final_one_too(careful: Line) -> None:
     careful.take(OK)
     word = Report(state="delivered", smsc_id="A1", stat="DELIVRD")
-    (owed,) = result(careful.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", word, NOW)).owed
+    (owed,) = result(claimed(careful.ledger, "acme", "acme", [("text", "a1")], "46700000001", word, NOW)).owed
     careful.take(OK, reply_to="answers")
     told = [event["event_id"] for event in careful.broker.events()]
     assert told == ["m1/accepted", "m1/accepted", owed.event.event_id]
@@ -474,7 +474,8 @@ def test_a_redelivery_goes_on_behind_what_was_taken(line: Line) -> None:
     assert (event["event"], event["parts"]) == ("accepted", 3)
     reports = [
         result(
-            line.ledger.claim(
+            claimed(
+                line.ledger,
                 "acme",
                 "acme",
                 [("text", f"a{number}")],
@@ -726,10 +727,44 @@ def test_a_retry_is_not_published_for_what_was_taken_back_during_the_pause(line:
     assert [each.exchange for each in line.broker.published] == ["smsgw.events"]
 
 
-def test_a_failed_event_with_reply_to_leaves_nothing_behind(line: Line) -> None:
-    line.broker.broken = lambda exchange, key: Unavailable("gone")
-    line.take(OK, reply_to="answers")
-    assert line.told() == ["send", "remember", "publish smsgw.events accepted.acme"]
+@pytest.mark.parametrize("broken", ["smsgw.events", ""])
+def test_an_event_counts_as_told_when_its_answer_is_too(line: Line, broken: str) -> None:
+    line.broker.broken = lambda exchange, key: Unavailable("gone") if exchange == broken else None
+    delivery = line.take(OK, reply_to="answers")
+    assert (delivery.settled, count(line.metrics.events, "accepted")) == (None, 0)
+    line.broker.broken = lambda exchange, key: None
+    line.clock.advance(PAUSE)
+    assert (delivery.settled, count(line.metrics.events, "accepted")) == ("ack", 1)
+    assert {each.key for each in line.broker.published} == {"accepted.acme", "answers"}
+
+
+# -- many at once
+
+
+def test_while_the_ledger_writes_one_group_the_next_gathers(line: Line) -> None:
+    line.ledger.held = []
+    for number in range(4):
+        line.take(OK, message_id=f"m{number}")
+    assert line.told() == ["send", "remember", "send", "send", "send"]
+    line.ledger.proceed()
+    one, three = ACCEPTED[1:], [step for step in ACCEPTED for _ in range(3)]
+    assert line.told() == [*one, "remember", *three[3:]]
+    assert line.consumer.unsettled == 0
+
+
+def test_of_a_group_only_the_culprit_fails(line: Line) -> None:
+    """An error of ours with one message: the others of its group are settled, it goes to the dead."""
+    line.ledger.held = []
+    deliveries = [line.take(OK, message_id=f"m{number}") for number in range(4)]
+    line.broker.broken = lambda exchange, key: ZeroDivisionError("ours") if key == "answers" else None
+    deliveries.append(line.take(OK, message_id="odd", reply_to="answers"))
+    line.ledger.proceed()
+    assert [each.settled for each in deliveries] == ["ack"] * 5
+    assert {each["id"] for each in line.broker.events()} >= {"m0", "m1", "m2", "m3"}
+    (dead,) = [each for each in line.broker.published if each.exchange == "smsgw.dead"]
+    assert dead.properties.message_id == "odd"
+    assert count(line.metrics.errors, "outgoing") == 1
+    assert (line.consumer.unsettled, line.outgoing.carrying()) == (0, 0)
 
 
 # -- what nobody expected

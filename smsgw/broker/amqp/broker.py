@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +36,16 @@ from smsgw.broker.amqp.publisher import Publisher
 from smsgw.broker.amqp.standing import Standing
 from smsgw.broker.amqp.url import HEARTBEAT, AmqpUrl, parse
 from smsgw.broker.amqp.watch import Watch
-from smsgw.broker.base import BrokerError, BrokerState, Deliver, Properties, TopologyError, Unavailable
+from smsgw.broker.base import (
+    BrokerError,
+    BrokerState,
+    Deliver,
+    Properties,
+    Publish,
+    TopologyError,
+    Unavailable,
+    the_only,
+)
 from smsgw.broker.topology import Topology
 from smsgw.errors import ConfigError, SmsgwError
 
@@ -150,9 +159,12 @@ class AmqpBroker:
         *,
         mandatory: bool = False,
     ) -> Deferred[None]:
+        return self.publish_all([Publish(exchange, key, body, properties, mandatory)]).addCallback(the_only)
+
+    def publish_all(self, publishes: Sequence[Publish]) -> Deferred[list[Exception | None]]:
         if self._stopping is not None:
-            return fail(Unavailable("the broker connection is stopping"))
-        return self._publisher.publish(exchange, key, body, properties, mandatory=mandatory)
+            return succeed([Unavailable("the broker connection is stopping")] * len(publishes))
+        return self._publisher.publish(publishes)
 
     def consume(self, queue: str, width: int, deliver: Deliver) -> AmqpConsumer:
         """Raises `Misuse` for a width that no prefetch count can hold."""

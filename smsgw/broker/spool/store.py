@@ -23,7 +23,7 @@ import msgspec
 
 from smsgw.broker.base import BrokerError, Properties, QueueFull, TopologyError, Unroutable
 from smsgw.broker.spool.routing import Router
-from smsgw.broker.spool.rows import Expired, Fetched, Publish, Published, Row, Taken, decode, encode
+from smsgw.broker.spool.rows import Expired, Fetched, Published, Routed, Row, Taken, decode, encode
 from smsgw.broker.topology import Queue, Topology
 
 SCHEMA = (
@@ -115,7 +115,7 @@ class Store:
         self._known: dict[str, _Queue] = {}  # a queue is never deleted nor altered
 
     def publish(
-        self, connection: sqlite3.Connection, publishes: Sequence[Publish], now: float, watched: bool
+        self, connection: sqlite3.Connection, publishes: Sequence[Routed], now: float, watched: bool
     ) -> list[BrokerError | None]:
         """Store what can be stored; for each publish None, or why it was not."""
         added: Counter[str] = Counter()
@@ -231,7 +231,7 @@ class Store:
     def _store(
         self,
         connection: sqlite3.Connection,
-        one: Publish,
+        one: Routed,
         now: float,
         added: Counter[str],
         rows: list[_Values],
@@ -292,14 +292,14 @@ class Store:
         properties: Properties,
         body: bytes,
         reason: str,
-    ) -> Publish:
+    ) -> Routed:
         """What RabbitMQ makes of a message that dies: the first death in the headers, no expiration."""
         exchange = queue.declared.dead_letter_exchange
         headers = {"x-first-death-reason": reason, "x-first-death-queue": queue.name} | properties.headers
         queues = () if exchange is None else self.router.route(exchange, key)
         if exchange and not queues:
             queues = _bound(connection, exchange, key)
-        return Publish(
+        return Routed(
             exchange=exchange or "",
             key=key,
             queues=queues,
@@ -399,7 +399,7 @@ def probe(connection: sqlite3.Connection) -> None:
 
 
 def _show(
-    connection: sqlite3.Connection, publishes: Sequence[Publish], verdicts: Sequence[BrokerError | None]
+    connection: sqlite3.Connection, publishes: Sequence[Routed], verdicts: Sequence[BrokerError | None]
 ) -> None:
     seen = [
         (one.exchange, one.key, one.body)
@@ -412,7 +412,7 @@ def _show(
         connection.execute("DELETE FROM published WHERE id <= ?", (oldest,))
 
 
-def _values(queue: _Queue, one: Publish, now: float) -> _Values:
+def _values(queue: _Queue, one: Routed, now: float) -> _Values:
     declared = queue.declared
     lives = [span for span in (one.expiration, declared.ttl) if span is not None]
     priority = min(one.priority, declared.max_priority or 0)
