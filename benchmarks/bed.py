@@ -39,12 +39,18 @@ UP_SECONDS = 30.0
 
 
 class Line(NamedTuple):
-    """What a peer says each tick: messages so far, and when the last one was; times in seconds."""
+    """What a peer says each tick: messages so far, and when the last one was; times in seconds.
+
+    `also` is what a source has had settled, and a sink had answered of its receipts. A sink's `waited` is how
+    long all its `responses` so far took together.
+    """
 
     now: float
     count: int
     last: float
     also: int
+    responses: int = 0
+    waited: float = 0.0
 
 
 class Spent(NamedTuple):
@@ -56,11 +62,16 @@ class Spent(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What was measured of one gateway: messages a second, and CPU microseconds a message."""
+    """What was measured of one gateway: messages a second, and CPU microseconds a message.
+
+    `others` is the part of `cpu` that was spent in other threads than the reactor's. `delay` is how long the
+    message centre took for a response, in seconds.
+    """
 
     rate: Figure
     cpu: Figure
     others: Figure
+    delay: float
 
 
 class Peer(Process):
@@ -75,7 +86,10 @@ class Peer(Process):
     def lines(self) -> list[Line]:
         text = self.log.read_text()
         found = [line.split() for line in text[: text.rfind("\n") + 1].splitlines()]
-        return [Line(int(a) / 1e6, int(b), int(c) / 1e6, int(d)) for a, b, c, d in found]
+        return [
+            Line(int(now) / 1e6, int(count), int(last) / 1e6, int(also), int(responses), int(waited) / 1e6)
+            for now, count, last, also, responses, waited in found
+        ]
 
 
 class Bed:
@@ -176,8 +190,6 @@ class Place:
             time.sleep(min(0.1, end - now))
             spent.append(cpu(gateway.popen.pid))
         lines = counter.lines()
-        if self.sink is None:  # a source does not say when it gave its last message
-            lines = [Line(line.now, line.count, line.now, line.also) for line in lines]
         last = min(lines[-1].last, spent[-1].now)
         first = min(began + WARM, (began + last) / 2)
         width = min(seconds, (last - first) / WINDOWS)
@@ -213,7 +225,10 @@ def _run(edges: list[float], lines: list[Line], spent: list[Spent]) -> Run:
         others.append(other * scale)
     if not rates:
         raise RuntimeError("no message in any window")
-    return Run(figure(rates), figure(cpus), figure(others))
+    end = lines[-1]
+    return Run(
+        figure(rates), figure(cpus), figure(others), end.waited / end.responses if end.responses else 0.0
+    )
 
 
 def _between(spent: list[Spent], a: float, b: float, field: str) -> float:

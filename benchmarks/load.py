@@ -130,8 +130,8 @@ def _headlines(points: dict[Feed, dict[float, Point]]) -> list[Headline]:
         kept = curve[2.0].throughput.median / max(at.throughput.median for at in curve.values())
         found.append(
             Headline(
-                f"of its best throughput, at twice the load that saturates it, from {NAMES[feed]}",
-                f"{kept:.1%}",
+                f"throughput at twice the load that saturates the channel, from {NAMES[feed]}",
+                f"{kept:.1%} of the best",
                 readme=feed == "rabbitmq",
             )
         )

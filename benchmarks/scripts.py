@@ -21,7 +21,7 @@ def measure(_: Bed) -> Page:
     said = {name: _run(name) for name in SCRIPTS}
     parts = [f"## `benchmarks/{name}.py`\n\n```\n{text}```" for name, text in said.items()]
     headlines = [
-        Headline(f"texts to parts a second: {kind}", _rate(said["sms_encode"], kind), readme=True)
+        Headline(f"a text to its parts: {kind}", f"{_rate(said['sms_encode'], kind)} a second", readme=True)
         for kind in ENCODE
     ]
     return Page("parts", "Texts, PDUs, sessions", "\n\n".join([(__doc__ or "").strip(), *parts]), headlines)

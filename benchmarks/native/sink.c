@@ -3,8 +3,9 @@
  *     sink PORT [-d RESPONSE_US] [-r] [-t TICK_MS] [-l LOG]
  *
  * One thread, poll(2), 127.0.0.1 only. Each tick it prints
- *     NOW_US SUBMITS LAST_SUBMIT_US RECEIPTS_ANSWERED
- * by CLOCK_MONOTONIC, so that a rate is a count between two submits and not between two ticks. With -r a receipt
+ *     NOW_US SUBMITS LAST_SUBMIT_US RECEIPTS_ANSWERED RESPONSES WAITED_US
+ * by CLOCK_MONOTONIC, so that a rate is a count between two submits and not between two ticks. The last is how
+ * long all submits together waited for their responses: no timer is exact, and 20 ms become 20.2. With -r a receipt
  * follows each response that was asked for one. With -l each submit is written to LOG: when it came, in ns, and the
  * last seven digits of its destination, both as 64 bits. Responses leave in order, since all wait equally long. */
 #define _GNU_SOURCE
@@ -43,8 +44,8 @@ struct link {
 static struct link *links[LINKS];
 static int count, receipts;
 static int64_t delay;
-static uint64_t submits, answered;
-static int64_t last_submit;
+static uint64_t submits, answered, responses;
+static int64_t last_submit, waited;
 static FILE *journal;
 static volatile sig_atomic_t ended;
 
@@ -135,6 +136,8 @@ static int64_t answer(struct link *link, int64_t at) {
         char id[24];
         int length = snprintf(id, sizeof id, "%llu", (unsigned long long)due->id);
         send_pdu(link, SUBMIT | RESPONSE, due->sequence, id, (size_t)length + 1);
+        responses++;
+        waited += at - due->at + delay;
         if (due->receipt) send_receipt(link, due);
         link->first = (link->first + 1) % BACKLOG;
         link->waiting--;
@@ -238,8 +241,9 @@ int main(int argc, char **argv) {
             if (polled[0].revents) welcome(listener);
         }
         if ((at = now()) < next_tick) continue;
-        printf("%lld %llu %lld %llu\n", (long long)(at / 1000), (unsigned long long)submits,
-               (long long)(last_submit / 1000), (unsigned long long)answered);
+        printf("%lld %llu %lld %llu %llu %lld\n", (long long)(at / 1000), (unsigned long long)submits,
+               (long long)(last_submit / 1000), (unsigned long long)answered, (unsigned long long)responses,
+               (long long)(waited / 1000));
         fflush(stdout);
         if (journal) fflush(journal);
         next_tick = at + tick;

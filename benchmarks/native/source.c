@@ -6,7 +6,8 @@
  * holds ".submit." gets generated messages without end, as many unsettled as its prefetch allows; other queues are
  * empty. Every publish is confirmed, those of one read together, and forgotten. With -r the messages ask for a final
  * receipt. Each tick it prints
- *     NOW_US DELIVERED SETTLED PUBLISHED
+ *     NOW_US DELIVERED NOW_US SETTLED 0 0
+ * which are the columns of sink.c.
  * It trusts its client: this is no broker to test against. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -46,7 +47,7 @@ struct client {
 
 static struct client *clients[CLIENTS];
 static int count, receipts;
-static uint64_t delivered, settled, published;
+static uint64_t delivered, settled;
 static volatile sig_atomic_t ended;
 
 /* -- writing ------------------------------------------------------------------------------------------------- */
@@ -266,7 +267,6 @@ static void called(struct client *client, int n, const uint8_t *at) {
 }
 
 static void content_ended(struct channel *channel) {
-    published++;
     if (channel->confirms) channel->published++;
 }
 
@@ -386,8 +386,8 @@ int main(int argc, char **argv) {
             if (polled[0].revents) welcome(listener);
         }
         if (now_ms() < next_tick) continue;
-        printf("%lld %llu %llu %llu\n", (long long)now_ms() * 1000, (unsigned long long)delivered,
-               (unsigned long long)settled, (unsigned long long)published);
+        printf("%lld %llu %lld %llu 0 0\n", (long long)now_ms() * 1000, (unsigned long long)delivered,
+               (long long)now_ms() * 1000, (unsigned long long)settled);
         fflush(stdout);
         next_tick = now_ms() + tick;
     }
