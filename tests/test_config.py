@@ -54,7 +54,7 @@ def test_inbound_alphabets_are_keyed_by_data_coding() -> None:
     assert isinstance(channel, SmppSettings)
     assert channel.dialect.inbound_alphabets == {"0x01": "gsm7"}
     (line,) = problems(smpp(dialect={"inbound_alphabets": {"one": "gsm7"}}))
-    assert line.startswith('channels.acme.dialect: expected a data_coding such as "0x01", found "one"')
+    assert line == 'channels.acme.dialect: expected a data_coding such as "0x01", found "one"'
     (line,) = problems(smpp(dialect={"inbound_alphabets": {"0x01": "gsm8"}}))
     assert "gsm8" in line
 
@@ -152,7 +152,18 @@ def test_the_contracts_example_is_right_as_far_as_it_is_built(tmp_path: Path) ->
             'channels.acme.endpoint: expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found "smsc.example.net"',
         ),
         (smpp(type="smmp"), 'channels.acme.type: found "smmp", expected one of smpp, null'),
-        ({"channels": {"acme": {"type": "smpp"}}}, "channels.acme.endpoint: required, but missing"),
+        (
+            {"channels": {"acme": {"type": "smpp", "system_id": "acme"}}},
+            "channels.acme.endpoint: required, but missing",
+        ),
+        (
+            smpp(dialect={"status": {"0x0045": "busy"}}),
+            'channels.acme.dialect.status.0x0045: expected one of permanent, temporary, throttled, link, found "busy"',
+        ),
+        (
+            smpp(dialect={"status": {"busy": "temporary"}}),
+            'channels.acme.dialect: expected a command_status such as "0x0045", found "busy"',
+        ),
         ({"channels": {"acme": {}}}, "channels.acme.type: required, but missing; one of smpp, null"),
         ({"channels": {"acme": 3}}, "channels.acme: expected a table, found 3"),
         ({"channels": []}, "channels: expected a table of tables, found a list"),
