@@ -11,6 +11,8 @@ An exception is a surprise. Its class answers two questions:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class SmsgwError(Exception):
     """The root of every exception that smsgw raises on purpose."""
@@ -30,12 +32,20 @@ class PeerError(SmsgwError):
 
 
 class ConfigError(SmsgwError):
-    """A setting is wrong. `place` is `FILE: key.path`; `str()` is one line for the operator."""
+    """Settings are wrong: `FILE: key.path: what is wrong`, one line of `str()` for each."""
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(f"{place}: {problem}")
-        self.place = place
-        self.problem = problem
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> ConfigError:
+        """Several in one. `lines` are such as `str()` has; there must be one at least."""
+        place, _, problem = "\n".join(lines).partition(": ")
+        return cls(place, problem)
+
+    def within(self, file: object) -> ConfigError:
+        """The same, each line with the file that it is about."""
+        return self.of(f"{file}: {line}" for line in str(self).splitlines())
 
 
 class Undecodable(SmsgwError):

@@ -21,10 +21,11 @@ from twisted.logger import ILogObserver, jsonFileLogObserver
 from twisted.python import usage
 
 from smsgw.clock import follow_monotonic_time
-from smsgw.config import Configuration, load
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError, StorageError
 from smsgw.gateway.assembly import check_stores, gateway_of
 from smsgw.gateway.reload import Reload
+from smsgw.loading import load
 
 COLLECT_AFTER = (10_000, 20, 20)
 """Python's collector looks for cycles each so many new objects; what is in flight is thousands of objects, of

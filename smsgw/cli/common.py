@@ -13,8 +13,9 @@ from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from zope.interface import implementer
 
 from smsgw.broker.base import Broker
-from smsgw.config import Configuration, load
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError, SmsgwError
+from smsgw.loading import load
 
 CONNECT_SECONDS = 10.0
 """How long a command waits for its broker."""

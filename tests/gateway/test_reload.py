@@ -17,12 +17,13 @@ from zope.interface import implementer
 
 from smsgw.broker.base import Properties, TopologyError, Unavailable
 from smsgw.broker.topology import Names, Topology
-from smsgw.config import Configuration, parse
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError
 from smsgw.gateway.assembly import channels_of
 from smsgw.gateway.receipts import SWEEP
 from smsgw.gateway.reload import PATIENCE, Reload
 from smsgw.gateway.service import Gateway
+from smsgw.loading import parse
 
 A = '[channels.a]\ntype = "null"\n'
 B = '[channels.b]\ntype = "null"\n'

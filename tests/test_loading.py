@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgw.config import Configuration, NullSettings, SmppSettings, load, parse
+from smsgw.config import Configuration, NullSettings, SmppSettings
 from smsgw.errors import ConfigError
+from smsgw.loading import load, parse, remarks
 from smsgw.strict import Duration, Secret
 
 SMPP: dict[str, Any] = {"type": "smpp", "endpoint": "tcp:127.0.0.1:2775", "system_id": "acme"}
@@ -212,6 +213,103 @@ def test_all_problems_are_told_at_once() -> None:
     assert [line.split(":")[0] for line in problems(table)] == ["lgo", "channels.a.widht", "channels.b.width"]
 
 
+def test_what_can_not_work_together_is_told_of_the_tables_that_are_right() -> None:
+    """What is wrong in one channel hides neither that nor what is wrong elsewhere."""
+    table = {
+        "broker": {"url": "http://x"},
+        "ledger": {"url": "redis://x", "keep": "long", "sync": 1},
+        "channels": {
+            "a": {**SMPP, "width": "x", "queue": "fast", "from": "far too long a name"},
+            "b": {**SMPP, "width": 1000, "rate": 10, "password": "hunter2hunter2"},
+        },
+        "routes": [
+            {"to": 46, "queue": ["a"]},
+            {"to": ["46"], "queue": ["fast", "b", "nowhere"]},
+        ],
+    }
+    assert [line.partition(": ")[0] for line in problems(table)] == [
+        "ledger.keep",
+        "ledger.sync",
+        "channels.a.width",
+        "routes[0].to",
+        "broker.url",
+        "channels.b.password",
+        "channels.b.width",
+        "routes[1].queue",
+    ]
+
+
+@pytest.mark.parametrize("sender", ["ACME", "72123", "+46700000001", "46700000001", "Café 1", "12345678901"])
+def test_a_sender_is_digits_or_a_short_name(sender: str) -> None:
+    assert right(smpp(**{"from": sender})).channels["acme"].from_ == sender
+
+
+@pytest.mark.parametrize(
+    ("sender", "said"),
+    [
+        ("", "expected digits, + and digits, or a name of 1 to 11 characters"),
+        ("+", "expected digits"),
+        ("+46 70 123", "expected digits"),
+        ("ACME and sons", "13 characters; an alphanumeric sender has at most 11"),
+        ("1" * 21, "21 characters; an address has at most 20"),
+        ("Привет", "a character that an address can't hold"),
+    ],
+)
+@pytest.mark.parametrize("channel", [SMPP, {"type": "null"}])
+def test_what_is_no_sender(channel: dict[str, Any], sender: str, said: str) -> None:
+    (line,) = problems({"channels": {"acme": {**channel, "from": sender}}})
+    assert line.startswith(f"channels.acme.from: {said}")
+    assert line.endswith(f'found "{sender}"')
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://", "amqps:///", "amqp://guest:guest@", "amqp://:5672", "amqp://?a=b"]
+)
+def test_a_broker_needs_a_host(url: str) -> None:
+    (line,) = problems({**smpp(), "broker": {"url": url}})
+    assert line == "broker.url: no host: expected amqp://USER:PASSWORD@HOST:PORT/VHOST"
+
+
+@pytest.mark.parametrize("url", ["amqp://h", "amqps://u:p@h:1/%2F", "amqp://[::1]:5672", "amqp://u:a@b@h/v"])
+def test_a_broker_with_a_host(url: str) -> None:
+    assert right({**smpp(), "broker": {"url": url}}).broker_url == url
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, []),
+        ({"queues": {"acme": {"max_length": 5}}}, []),
+        ({"queues": {"amce": {}}}, ['queues.amce: no channel is fed from it; did you mean "acme"?']),
+        ({"ledger": {"keep": "31m"}}, []),
+        (
+            {"ledger": {"keep": "30m"}},
+            [
+                "ledger.keep: 1800 s are not longer than a message can wait between two attempts or for its "
+                "acknowledgement, 1800 s: what was sent could be forgotten, and sent again"
+            ],
+        ),
+    ],
+)
+def test_what_works_and_is_hardly_meant_is_remarked(more: dict[str, Any], said: list[str]) -> None:
+    found = remarks(right({**smpp(), **more}))
+    assert [f"{remark.path}: {remark.text}" for remark in found] == said
+
+
+def test_only_the_secrets_that_are_wanted_are_fetched() -> None:
+    table = {
+        "broker": {"url": {"env": "BROKER"}},
+        "ledger": {"url": {"file": "none"}},
+        **smpp(password={"env": "NOPE"}),
+    }
+    found = parse(table, {"BROKER": "amqp://h"}, _no_file, secrets=("broker",))
+    assert isinstance(found, Configuration), found
+    assert found.broker_url == "amqp://h"
+    assert len(problems(table, {"BROKER": "amqp://h"})) == 2
+    wrong = parse(smpp(password={"enw": "X"}), {}, _no_file, secrets=())
+    assert isinstance(wrong, list), "how a secret is written is checked all the same"
+
+
 def test_no_error_shows_a_secret() -> None:
     lines = problems({**smpp(password={"env": "X"}), "broker": {"url": {"env": "Y", "file": "Z"}}})
     assert len(lines) == 2
@@ -242,6 +340,34 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert isinstance(acme, SmppSettings)
     assert acme.password.reveal() == "s3cret"
     assert configuration.ledger_url == f"sqlite://{tmp_path}/state/ledger.db"
+
+
+def test_every_path_is_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "a.toml").write_text(
+        'state_dir = "~/state"\n[broker]\nca = "rabbit.pem"\n[manhole]\nhost_key = "keys/host"\n'
+        'listen = "unix:manhole.sock:mode=600"\n[channels.a]\ntype = "smpp"\nsystem_id = "a"\n'
+        'endpoint = "unix:run/smsc.sock"\n[channels.b]\ntype = "smpp"\nsystem_id = "b"\nendpoint = "unix:/b"\n'
+    )
+    found = load(tmp_path / "a.toml", {})
+    assert (found.state_dir, found.broker.ca) == ("/home/me/state", f"{tmp_path}/rabbit.pem")
+    assert found.manhole is not None
+    assert found.manhole.authorized_keys == "/home/me/.ssh/authorized_keys"
+    assert found.manhole.host_key == f"{tmp_path}/keys/host"
+    assert found.manhole.listen == f"unix:{tmp_path}/manhole.sock:mode=600"
+    assert [getattr(channel, "endpoint", None) for channel in found.channels.values()] == [
+        f"unix:{tmp_path}/run/smsc.sock",
+        "unix:/b",
+    ]
+
+
+def test_the_home_of_nobody_is_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        '[channels.a]\ntype = "smpp"\nsystem_id = "a"\nendpoint = "tcp:h:1"\n'
+        'password = { file = "~no-such-user/secret" }\n'
+    )
+    with pytest.raises(ConfigError, match="~no-such-user/secret: No such file"):
+        load(tmp_path / "a.toml", {})
 
 
 def test_a_file_that_is_no_toml_names_the_place(tmp_path: Path) -> None:
