@@ -11,7 +11,10 @@ An exception is a surprise. Its class answers two questions:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class SmsgwError(Exception):
@@ -46,6 +49,26 @@ class ConfigError(SmsgwError):
     def within(self, file: object) -> ConfigError:
         """The same, each line with the file that it is about."""
         return self.of(f"{file}: {line}" for line in str(self).splitlines())
+
+
+class Wrong:
+    """What is wrong with the settings, gathered: whoever corrects a file wants to hear of all at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[ConfigError] = []
+
+    def attempt(self, make: Callable[[], T]) -> T | None:
+        """What it makes; None where it raises `ConfigError`."""
+        try:
+            return make()
+        except ConfigError as error:
+            self._errors.append(error)
+        return None
+
+    def tell(self) -> None:
+        """Raises one `ConfigError` of all, if there are any."""
+        if self._errors:
+            raise ConfigError.of(line for error in self._errors for line in str(error).splitlines())
 
 
 class Undecodable(SmsgwError):

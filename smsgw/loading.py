@@ -45,7 +45,7 @@ MAX_HEARTBEAT = 65_535
 UNSETTLED = 1800.0
 """Seconds for which RabbitMQ leaves a delivery without an acknowledgement, as it comes."""
 
-ENDPOINTS = ("tcp:", "tls:", "ssl:", "unix:")
+ENDPOINTS = ("tcp", "tls", "ssl", "unix")
 
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "broker": Broker,
@@ -360,7 +360,7 @@ def _impossible_sender(path: str, channel: ChannelSettings) -> Iterator[Problem]
 
 
 def _impossible_smpp(path: str, channel: SmppSettings) -> Iterator[Problem]:
-    if not channel.endpoint.startswith(ENDPOINTS):
+    if not _is_address(channel.endpoint):
         yield Problem(
             f"{path}.endpoint",
             f"expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found {shown(channel.endpoint)}",
@@ -378,6 +378,13 @@ def _impossible_smpp(path: str, channel: SmppSettings) -> Iterator[Problem]:
             f"{total} in flight at {channel.rate:g} parts per second take {total / channel.rate:g} s, "
             f"more than half of the response timeout ({timeout:g} s): responses would come too late",
         )
+
+
+def _is_address(endpoint: str) -> bool:
+    """As far as Twisted does not see to it: it takes an empty host, and any number as a port."""
+    kind, host, port = [*re.split(r"(?<!\\):", endpoint), "", ""][:3]
+    number = int(port) if re.fullmatch(r"-?[0-9]{1,9}", port) else 1
+    return kind in ENDPOINTS and bool(host) and (kind == "unix" or 1 <= number <= 65_535)
 
 
 def _unfed(table: Mapping[str, Any], routes: Mapping[int, Route]) -> Iterator[Problem]:

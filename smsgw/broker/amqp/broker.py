@@ -380,24 +380,27 @@ class _Dial(Factory):
 
 def _endpoint(url: AmqpUrl, reactor: Any, ca_file: str | None) -> IStreamClientEndpoint:
     """TLS is verified by the host name in the URL; there is no way to turn that off."""
-    trusted = _authorities(ca_file or url.ca_file)
+    place, file = ("broker.ca", ca_file) if ca_file else ("broker.url", url.ca_file)
+    trusted = _authorities(place, file)
     plain = HostnameEndpoint(reactor, url.host, url.port, timeout=url.timeout)
     if not url.tls:
         return plain
     return wrapClientTLS(optionsForClientTLS(url.host, trustRoot=trusted), plain)
 
 
-def _authorities(ca_file: str | None) -> Any:
-    """The certificates of a PEM file; None means the system's."""
+def _authorities(place: str, ca_file: str | None) -> Any:
+    """The certificates of a PEM file that a setting names; None means the system's."""
     if ca_file is None:
         return None
     try:
         text = Path(ca_file).read_text()
         found = [Certificate.loadPEM(block) for block in _PEM.findall(text)]
-    except (OSError, ValueError, CryptoError) as error:
-        raise ConfigError("broker.ca_file", f"{ca_file}: {reason_text(error)}") from None
+    except OSError as error:
+        raise ConfigError(place, f"{ca_file}: {error.strerror}") from None
+    except (ValueError, CryptoError) as error:
+        raise ConfigError(place, f"{ca_file}: {reason_text(error)}") from None
     if not found:
-        raise ConfigError("broker.ca_file", f"{ca_file} holds no certificate")
+        raise ConfigError(place, f"{ca_file} holds no certificate")
     return trustRootFromCertificates(found)  # type: ignore[no-untyped-call]
 
 

@@ -1,0 +1,150 @@
+"""`smsgw check`: all that the daemon would find wrong, with the daemon's own code, and nothing started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from smsgw.cli import main
+from smsgw.tap import Options, makeService
+from tests.test_tap import Reactor
+
+CHANNEL = '[channels.{0}]\ntype = "smpp"\nsystem_id = "x"\nendpoint = "{1}"\n'
+DRY = '[channels.dry]\ntype = "null"\n'
+LISTEN = "manhole.listen: not an endpoint: "
+
+
+def checked(folder: Path, text: str) -> Result:
+    path = folder / "a.toml"
+    path.write_text('state_dir = "state"\n' + text)
+    return CliRunner().invoke(main, ["check", str(path)])
+
+
+def started(folder: Path) -> list[str]:
+    """The lines that the daemon ends with on what was checked before; none where it would run."""
+    options = Options()
+    options.parseOptions(["--config", str(folder / "a.toml")])  # type: ignore[no-untyped-call]
+    try:
+        makeService(options, Reactor())
+    except SystemExit as ended:
+        return str(ended.code).splitlines()
+    return []
+
+
+def made(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (CHANNEL.format("a", "tcp:h"), ["channels.a.endpoint: not an endpoint: missing"]),
+        (CHANNEL.format("a", "tcp:h:x"), ["channels.a.endpoint: not an endpoint: invalid literal"]),
+        (CHANNEL.format("a", "tcp:h:99999"), ["channels.a.endpoint: expected tcp:HOST:PORT"]),
+        (CHANNEL.format("a", "tcp::1"), ["channels.a.endpoint: expected tcp:HOST:PORT"]),
+        (
+            CHANNEL.format("a", "tls:h:1:certificate=/none.pem"),
+            ["channels.a.endpoint: /none.pem: No such file or directory"],
+        ),
+        (
+            CHANNEL.format("a", "tls:h:1:certificate=FOLDER/a.toml:privateKey=FOLDER/a.toml"),
+            ["channels.a.endpoint: no certificate and key"],
+        ),
+        (CHANNEL.format("a", "tls:h:1:trustRoots=/none"), ["channels.a.endpoint: /none: No such file"]),
+        (
+            DRY + '[manhole]\nlisten = "2222"\nhost_key = "a.toml"',
+            ["manhole.host_key: FOLDER/a.toml: ", "manhole.listen: not an endpoint: Unknown"],
+        ),
+        (
+            DRY + '[manhole]\nhost_key = "none/key"',
+            ["manhole.host_key: FOLDER/none/key: No such file or directory"],
+        ),
+        (
+            DRY + '[broker]\nurl = "amqps://h"\nca = "none.pem"',
+            ["broker.ca: FOLDER/none.pem: No such file or directory"],
+        ),
+        (
+            DRY + '[broker]\nurl = "amqps://h"\nca = "a.toml"',
+            ["broker.ca: FOLDER/a.toml holds no certificate"],
+        ),
+        (
+            DRY + '[broker]\nurl = "amqps://h?cacertfile=a.pem"',
+            ["broker.url: cacertfile: expected a path from the root, found a.pem"],
+        ),
+        (
+            DRY + '[ledger]\nurl = "sqlite:///none/l.db"\n[broker]\nurl = "spool:///nowhere/s.db"',
+            [
+                "broker.url: /nowhere/s.db: No such file or directory",
+                "ledger.url: /none/l.db: No such file or directory",
+            ],
+        ),
+        (
+            CHANNEL.format("a", "tcp:h") + CHANNEL.format("b", "tcp:h:x") + '[broker]\nurl = "amqp://h:x"\n'
+            '[manhole]\nlisten = "2222"',
+            ["broker.url: ", "channels.a.endpoint: ", "channels.b.endpoint: ", "manhole.listen: "],
+        ),
+    ],
+)
+def test_check_finds_what_the_daemon_would_end_with(tmp_path: Path, text: str, lines: list[str]) -> None:
+    result = checked(tmp_path, text.replace("FOLDER", str(tmp_path)))
+    assert result.exit_code == 1
+    assert made(tmp_path) == ["a.toml"]
+    found = result.stderr.splitlines()
+    assert len(found) == len(lines), found
+    for line, expected in zip(sorted(found), lines, strict=True):
+        assert line.startswith(f"smsgw: {tmp_path}/a.toml: {expected.replace('FOLDER', str(tmp_path))}")
+    assert started(tmp_path) == found
+    assert result.stdout == ""
+
+
+def test_a_state_dir_in_the_way_of_something_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('state_dir = "a.toml/state"\n' + DRY)
+    result = CliRunner().invoke(main, ["check", str(path)])
+    assert result.stderr == f"smsgw: {path}: state_dir: {path}/state: Not a directory\n"
+    assert started(tmp_path) == result.stderr.splitlines()
+
+
+def test_what_is_right_makes_nothing(tmp_path: Path) -> None:
+    result = checked(tmp_path, CHANNEL.format("a", "tls:h:1") + "[manhole]\n[queues.b]\n")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "channel a: fed from queue a, width 10",
+        f"{tmp_path}/a.toml: queues.b: no channel is fed from it; known here: a",
+        f"{tmp_path}/a.toml: correct",
+    ]
+    assert made(tmp_path) == ["a.toml"]
+    assert started(tmp_path) == []
+
+
+def test_every_line_of_a_complaint_has_its_prefix(tmp_path: Path) -> None:
+    lines = checked(tmp_path, DRY + "width = 0\nwidht = 1\n[log]\ncolour = 1").stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"smsgw: {tmp_path}/a.toml: ") for line in lines)
+
+
+@pytest.mark.parametrize("command", [["send", "--to", "46700000001"], ["parts"]])
+def test_a_text_like_an_option_is_explained(command: list[str]) -> None:
+    result = CliRunner().invoke(main, [*command, "-1"])
+    assert result.exit_code == 2
+    assert 'A TEXT that begins with "-" goes last, after "--".' in result.stderr
+
+
+def test_a_text_like_an_option_after_hyphens() -> None:
+    result = CliRunner().invoke(main, ["parts", "--", "-1"])
+    assert result.exit_code == 0
+    assert '"-1"' in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["send", "--to", "46700000001", "--queue", "none", "Hello"], ["parts", "--channel", "a", "Hello"]],
+)
+def test_producers_need_no_secret_of_a_channel(tmp_path: Path, command: list[str]) -> None:
+    text = CHANNEL.format("a", "tcp:h:1") + 'password = { env = "SMSGW_NO_SUCH" }'
+    assert "SMSGW_NO_SUCH is not set" in checked(tmp_path, text).stderr
+    result = CliRunner().invoke(main, [*command, "--config", str(tmp_path / "a.toml")])
+    assert "SMSGW_NO_SUCH" not in result.stderr
+    assert 'there is no queue "none"' in result.stderr or result.exit_code == 0
