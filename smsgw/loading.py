@@ -45,7 +45,8 @@ MAX_HEARTBEAT = 65_535
 UNSETTLED = 1800.0
 """Seconds for which RabbitMQ leaves a delivery without an acknowledgement, as it comes."""
 
-ENDPOINTS = ("tcp", "tls", "ssl", "unix")
+SOCKETS = ("tcp", "tls", "ssl")
+MAX_PORT = 65_535
 
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "broker": Broker,
@@ -381,10 +382,15 @@ def _impossible_smpp(path: str, channel: SmppSettings) -> Iterator[Problem]:
 
 
 def _is_address(endpoint: str) -> bool:
-    """As far as Twisted does not see to it: it takes an empty host, and any number as a port."""
-    kind, host, port = [*re.split(r"(?<!\\):", endpoint), "", ""][:3]
-    number = int(port) if re.fullmatch(r"-?[0-9]{1,9}", port) else 1
-    return kind in ENDPOINTS and bool(host) and (kind == "unix" or 1 <= number <= 65_535)
+    """A host and a port, or a path. What else an endpoint says, and in which words, Twisted knows."""
+    kind, *arguments = re.split(r"(?<!\\):", endpoint)
+    named = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    places = [argument for argument in arguments if "=" not in argument]
+    if kind == "unix":
+        return bool(named.get("path") or "".join(places[:1]))
+    host = named.get("host") or "".join(places[:1])
+    port = named.get("port") or "".join(places[-1:] if "host" in named else places[1:2])
+    return kind in SOCKETS and bool(host) and port.isdecimal() and 1 <= int(port[:6]) <= MAX_PORT
 
 
 def _unfed(table: Mapping[str, Any], routes: Mapping[int, Route]) -> Iterator[Problem]:

@@ -263,6 +263,56 @@ def test_what_is_no_sender(channel: dict[str, Any], sender: str, said: str) -> N
 
 
 @pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp",
+        "tcp:",
+        "tcp:h",
+        "tcp::1",
+        "tcp:h:",
+        "tcp:h:x",
+        "tcp:h:0",
+        "tcp:h:65536",
+        "tcp:h:-1",
+        "unix:",
+        "tls:h",
+        "ssl:h:x",
+        "foo:h:1",
+        "tcp:host=h",
+        "tcp:port=1",
+        "tcp:h:timeout=1",
+        r"tcp:\:\:1",
+        "tcp:h:1e3",
+    ],
+)
+def test_what_is_no_endpoint(endpoint: str) -> None:
+    (line,) = problems(smpp(endpoint=endpoint))
+    assert line.startswith(
+        "channels.acme.endpoint: expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found "
+    )
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp:h:1",
+        "tls:h:65535",
+        "ssl:h:1:timeout=3",
+        "tcp:h:1:timeout=3",
+        r"tcp:\:\:1:1",
+        "unix:/s",
+        "tcp:host=h:port=1",
+        "tcp:port=1:host=h",
+        "tcp:host=h:1",
+        "unix:path=/s",
+        "unix:/s:timeout=3",
+    ],
+)
+def test_an_endpoint(endpoint: str) -> None:
+    assert getattr(right(smpp(endpoint=endpoint)).channels["acme"], "endpoint", "") == endpoint
+
+
+@pytest.mark.parametrize(
     "url", ["amqp://", "amqps:///", "amqp://guest:guest@", "amqp://:5672", "amqp://?a=b"]
 )
 def test_a_broker_needs_a_host(url: str) -> None:

@@ -40,10 +40,10 @@ def made(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        (CHANNEL.format("a", "tcp:h"), ["channels.a.endpoint: not an endpoint: missing"]),
-        (CHANNEL.format("a", "tcp:h:x"), ["channels.a.endpoint: not an endpoint: invalid literal"]),
-        (CHANNEL.format("a", "tcp:h:99999"), ["channels.a.endpoint: expected tcp:HOST:PORT"]),
-        (CHANNEL.format("a", "tcp::1"), ["channels.a.endpoint: expected tcp:HOST:PORT"]),
+        (CHANNEL.format("a", "tcp:h"), ["channels.a.endpoint: expected tcp:HOST:PORT"]),
+        (CHANNEL.format("a", "tcp:h:x"), ["channels.a.endpoint: expected tcp:HOST:PORT"]),
+        (CHANNEL.format("a", "tcp:h:1:timeout=x"), ["channels.a.endpoint: not an endpoint: invalid literal"]),
+        (CHANNEL.format("a", "tcp:h:1:b=2"), ["channels.a.endpoint: not an endpoint: got an unexpected"]),
         (
             CHANNEL.format("a", "tls:h:1:certificate=/none.pem"),
             ["channels.a.endpoint: /none.pem: No such file or directory"],
@@ -81,7 +81,9 @@ def made(folder: Path) -> list[str]:
             ],
         ),
         (
-            CHANNEL.format("a", "tcp:h") + CHANNEL.format("b", "tcp:h:x") + '[broker]\nurl = "amqp://h:x"\n'
+            CHANNEL.format("a", "tcp:h:1:b=2")
+            + CHANNEL.format("b", "tls:h:1:c=2")
+            + '[broker]\nurl = "amqp://h:x"\n'
             '[manhole]\nlisten = "2222"',
             ["broker.url: ", "channels.a.endpoint: ", "channels.b.endpoint: ", "manhole.listen: "],
         ),
