@@ -52,23 +52,31 @@ class ConfigError(SmsgwError):
 
 
 class Wrong:
-    """What is wrong with the settings, gathered: whoever corrects a file wants to hear of all at once."""
+    """What is wrong with the settings, gathered: whoever corrects a file wants to hear of all at once.
+
+    A place of which something was said before is left out: what is made of a wrong value has the same fault
+    in other words.
+    """
 
     def __init__(self) -> None:
-        self._errors: list[ConfigError] = []
+        self._lines: list[str] = []
+
+    def add(self, error: ConfigError) -> None:
+        said = {line.partition(": ")[0] for line in self._lines}
+        self._lines += [line for line in str(error).splitlines() if line.partition(": ")[0] not in said]
 
     def attempt(self, make: Callable[[], T]) -> T | None:
         """What it makes; None where it raises `ConfigError`."""
         try:
             return make()
         except ConfigError as error:
-            self._errors.append(error)
+            self.add(error)
         return None
 
     def tell(self) -> None:
         """Raises one `ConfigError` of all, if there are any."""
-        if self._errors:
-            raise ConfigError.of(line for error in self._errors for line in str(error).splitlines())
+        if self._lines:
+            raise ConfigError.of(self._lines)
 
 
 class Undecodable(SmsgwError):

@@ -37,7 +37,7 @@ from smsgw.config import (
 from smsgw.errors import ConfigError
 from smsgw.smpp.dialect import ALPHANUMERIC_LENGTH, AddressRule, address
 from smsgw.smpp.fields import EncodeError
-from smsgw.strict import Duration, Problem, Source, convert, join, nearest, shown
+from smsgw.strict import Duration, Fetch, Problem, Read, convert, join, nearest, shown
 
 MAX_HEARTBEAT = 65_535
 """Seconds; 16 bits of connection.tune (AMQP 0-9-1, 1.4.2.6)."""
@@ -59,7 +59,6 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
 _TOP = ("state_dir", "stop_timeout", "queues", "channels", "routes", *_TABLES)
 _LATER = {"http": "the HTTP interface is not in this version"}
 
-Read: TypeAlias = Callable[[str], str]
 Locate: TypeAlias = Callable[[str], str]
 SecretTable: TypeAlias = Literal["broker", "ledger", "channels"]
 K = TypeVar("K")
@@ -80,6 +79,20 @@ def load(
         ConfigError: the file can't be read, is no TOML, or says something wrong; `str()` has one line
             for each problem.
     """
+    configuration, problems = look_into(path, environ, secrets)
+    if problems:
+        raise ConfigError.of(f"{problem.path}: {problem.text}" for problem in problems).within(path)
+    return configuration
+
+
+def look_into(
+    path: str | Path, environ: Mapping[str, str], secrets: Collection[SecretTable] = ALL_SECRETS
+) -> tuple[Configuration, list[Problem]]:
+    """As `load`, for those who can do something with what is right of a configuration that is wrong.
+
+    Raises:
+        ConfigError: the file can't be read or is no TOML.
+    """
     try:
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -92,10 +105,7 @@ def load(
     def locate(name: str) -> str:
         return str(Path(path).absolute().parent / _at_home(name))
 
-    found = parse(table, environ, lambda name: Path(locate(name)).read_text("utf-8"), locate, secrets)
-    if isinstance(found, Configuration):
-        return found
-    raise ConfigError.of(f"{problem.path}: {problem.text}" for problem in found).within(path)
+    return _parse(table, environ, lambda name: Path(locate(name)).read_text("utf-8"), locate, secrets)
 
 
 def _at_home(name: str) -> Path:
@@ -116,8 +126,19 @@ def parse(
 
     `read` gives a secret file's text; `locate` makes a path absolute. `secrets` as for `load`.
     """
+    configuration, problems = _parse(table, environ, read, locate, secrets)
+    return problems or configuration
+
+
+def _parse(
+    table: dict[str, Any],
+    environ: Mapping[str, str],
+    read: Read,
+    locate: Locate,
+    secrets: Collection[SecretTable],
+) -> tuple[Configuration, list[Problem]]:
     problems = [*_unknown(table), *_unnamed(table)]
-    fetch = _Fetch(environ, read, secrets, problems)
+    fetch = Fetch(environ, read, secrets, problems)
     values = _right(_values(table, fetch), problems)
     queues = _right(_each(table, "queues", _queue), problems)
     channels: dict[str, ChannelSettings] = _right(
@@ -129,8 +150,8 @@ def parse(
     problems += _impossible(configuration)
     problems += _unfed(table, routes)
     if not problems and not channels:
-        return [Problem("channels", "at least one channel is needed")]
-    return problems or configuration
+        problems.append(Problem("channels", "at least one channel is needed"))
+    return configuration, problems
 
 
 def _right(found: Iterable[tuple[K, V | list[Problem]]], problems: list[Problem]) -> dict[K, V]:
@@ -175,7 +196,7 @@ def _tables(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _values(table: Mapping[str, Any], fetch: _Fetch) -> Iterator[tuple[str, Any]]:
+def _values(table: Mapping[str, Any], fetch: Fetch) -> Iterator[tuple[str, Any]]:
     for name, kind in _TABLES.items():
         if name in table:
             yield name, convert(fetch.into(table[name], name), kind, name)
@@ -213,7 +234,7 @@ def _routes(table: Mapping[str, Any]) -> Iterator[Route | list[Problem]]:
         yield convert(route, Route, f"routes[{number}]")
 
 
-def _channel(fetch: _Fetch, table: object, path: str) -> ChannelSettings | list[Problem]:
+def _channel(fetch: Fetch, table: object, path: str) -> ChannelSettings | list[Problem]:
     if not isinstance(table, dict):
         return [Problem(path, f"expected a table, found {shown(table)}")]
     settings = {key: value for key, value in table.items() if key != "type"}
@@ -225,56 +246,6 @@ def _channel(fetch: _Fetch, table: object, path: str) -> ChannelSettings | list[
             Problem(join(path, "type"), f"found {shown(kind)}, expected one of {', '.join(CHANNEL_TYPES)}")
         ]
     return convert(fetch.into(settings, path), CHANNEL_TYPES[kind], path)
-
-
-class _Fetch:
-    """Puts the secrets themselves where a table says from where they come."""
-
-    KEYS = ("password", "pin", "url")
-
-    def __init__(
-        self,
-        environ: Mapping[str, str],
-        read: Read,
-        wanted: Collection[SecretTable],
-        problems: list[Problem],
-    ) -> None:
-        self._environ = environ
-        self._read = read
-        self._wanted = wanted
-        self._problems = problems
-
-    def into(self, table: Any, path: str) -> Any:
-        """The table with its secrets; without those that nobody wants or that can't be had."""
-        if not isinstance(table, dict):
-            return table
-        sources = {key: table[key] for key in self.KEYS if isinstance(table.get(key), dict)}
-        found = {key: self._fetch(source, join(path, key)) for key, source in sources.items()}
-        known = {key: secret for key, secret in found.items() if secret is not None}
-        return {key: value for key, value in table.items() if key not in sources} | known
-
-    def _fetch(self, source: dict[str, Any], path: str) -> str | None:
-        where = convert(source, Source, path)
-        if isinstance(where, list):
-            self._problems.extend(where)
-        elif (where.env is None) == (where.file is None):
-            self._problems.append(Problem(path, "expected exactly one of env and file"))
-        elif path.partition(".")[0] in self._wanted:
-            return self._read_file(where.file, path) if where.file else self._variable(where.env or "", path)
-        return None
-
-    def _variable(self, name: str, path: str) -> str | None:
-        if name not in self._environ:
-            self._problems.append(Problem(path, f"the environment variable {name} is not set"))
-        return self._environ.get(name)
-
-    def _read_file(self, name: str, path: str) -> str | None:
-        try:
-            return self._read(name).rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8"
-            self._problems.append(Problem(path, f"{name}: {reason}"))
-        return None
 
 
 # -- paths
@@ -318,7 +289,7 @@ def _located_socket(endpoint: str, locate: Locate) -> str:
 def _impossible(configuration: Configuration) -> Iterator[Problem]:
     """Settings that are fine one by one and can't work together."""
     yield from _impossible_broker(configuration)
-    if not configuration.ledger_url.startswith("sqlite:///"):
+    if not _is_file(configuration.ledger_url, "sqlite"):
         yield Problem("ledger.url", "expected sqlite:///PATH")
     if ROUTE_KEY in configuration.queue_names:
         yield Problem("channels", f'no queue can be named "{ROUTE_KEY}": that key goes to the routing rules')
@@ -330,12 +301,16 @@ def _impossible(configuration: Configuration) -> Iterator[Problem]:
 
 def _impossible_broker(configuration: Configuration) -> Iterator[Problem]:
     url = configuration.broker_url
-    if not url.startswith(("spool:///", "amqp://", "amqps://")):
+    if not url.startswith(("amqp://", "amqps://")) and not _is_file(url, "spool"):
         yield Problem("broker.url", "expected amqp://..., amqps://... or spool:///PATH")
     elif url.startswith("amqp") and not _host(url):
         yield Problem("broker.url", "no host: expected amqp://USER:PASSWORD@HOST:PORT/VHOST")
     if configuration.broker.heartbeat > MAX_HEARTBEAT:
         yield Problem("broker.heartbeat", f"AMQP has room for {MAX_HEARTBEAT} s")
+
+
+def _is_file(url: str, scheme: str) -> bool:
+    return url.startswith(f"{scheme}:///") and not url.endswith("/")
 
 
 def _host(url: str) -> str:

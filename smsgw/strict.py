@@ -10,13 +10,14 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 S = TypeVar("S", bound=msgspec.Struct)
+Read: TypeAlias = Callable[[str], str]
 
 SECRETS = frozenset({"password", "pin", "url", "sha256"})
 """Keys whose value an error never shows."""
@@ -71,6 +72,59 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     env: str | None = None
     file: str | None = None
+
+
+class Fetch:
+    """Puts the secrets themselves where a table says from where they come.
+
+    `wanted` are the tables at the top whose secrets are needed; `problems` gets what is wrong.
+    """
+
+    KEYS = ("password", "pin", "url")
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        read: Read,
+        wanted: Collection[str],
+        problems: list[Problem],
+    ) -> None:
+        self._environ = environ
+        self._read = read
+        self._wanted = wanted
+        self._problems = problems
+
+    def into(self, table: Any, path: str) -> Any:
+        """The table with its secrets; without those that nobody wants or that can't be had."""
+        if not isinstance(table, dict):
+            return table
+        sources = {key: table[key] for key in self.KEYS if isinstance(table.get(key), dict)}
+        found = {key: self._fetch(source, join(path, key)) for key, source in sources.items()}
+        known = {key: secret for key, secret in found.items() if secret is not None}
+        return {key: value for key, value in table.items() if key not in sources} | known
+
+    def _fetch(self, source: dict[str, Any], path: str) -> str | None:
+        where = convert(source, Source, path)
+        if isinstance(where, list):
+            self._problems.extend(where)
+        elif (where.env is None) == (where.file is None):
+            self._problems.append(Problem(path, "expected exactly one of env and file"))
+        elif path.partition(".")[0] in self._wanted:
+            return self._read_file(where.file, path) if where.file else self._variable(where.env or "", path)
+        return None
+
+    def _variable(self, name: str, path: str) -> str | None:
+        if name not in self._environ:
+            self._problems.append(Problem(path, f"the environment variable {name} is not set"))
+        return self._environ.get(name)
+
+    def _read_file(self, name: str, path: str) -> str | None:
+        try:
+            return self._read(name).rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8"
+            self._problems.append(Problem(path, f"{name}: {reason}"))
+        return None
 
 
 def convert(table: object, kind: type[S], path: str) -> S | list[Problem]:

@@ -27,7 +27,7 @@ from smsgw.errors import ConfigError, StorageError, Wrong
 from smsgw.gateway.assembly import check_folders, check_stores, gateway_of
 from smsgw.gateway.reload import Reload
 from smsgw.gateway.service import Gateway
-from smsgw.loading import load
+from smsgw.loading import load, look_into
 
 COLLECT_AFTER = (10_000, 20, 20)
 """Python's collector looks for cycles each so many new objects; what is in flight is thousands of objects, of
@@ -123,13 +123,15 @@ def assembled(file: str, reactor: Any) -> tuple[Configuration, Gateway]:
     """What is in a configuration file, and the gateway that it makes.
 
     That is all that can be found wrong without connecting anywhere and without making a file, so it is what
-    `smsgw check` does.
+    `smsgw check` does. What is right in a file is tried also where something else in it is wrong.
 
     Raises:
         ConfigError: a line for each thing that is wrong; each names the file.
     """
-    configuration = load(file, os.environ)
+    configuration, problems = look_into(file, os.environ)
     wrong = Wrong()
+    if problems:
+        wrong.add(ConfigError.of(f"{problem.path}: {problem.text}" for problem in problems))
     wrong.attempt(partial(check_folders, configuration))
     gateway = wrong.attempt(partial(gateway_of, configuration, reactor))
     if configuration.manhole is not None:

@@ -65,7 +65,7 @@ def broker_of(configuration: Configuration, reactor: Any) -> Broker:
     """
     url = configuration.broker_url
     wanted = topology_of(configuration)
-    if url.startswith("spool:"):
+    if url.startswith("spool:///") and _path(url).name:
         return Spool(_path(url), wanted, reactor, wall=time.time)
     settings = configuration.broker
     return AmqpBroker(url, wanted, reactor, ca_file=settings.ca, heartbeat=settings.heartbeat)
@@ -179,7 +179,7 @@ def understood(text: str, place: str, make: Callable[[str], T]) -> T:
     """
     try:
         return make(text)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         reason = re.sub(r"^[\w.]+\(\) ", "", str(error))  # which function of Twisted's says so
         raise ConfigError(place, f"not an endpoint: {reason}; found {shown(text)}") from error
     except OSError as error:
@@ -191,7 +191,7 @@ def understood(text: str, place: str, make: Callable[[str], T]) -> T:
 
 def _path(url: str) -> Path:
     """The path of `spool:///var/lib/...` or `sqlite:///var/lib/...`."""
-    return Path(url.split("://", 1)[1])
+    return Path(url.partition("://")[2])
 
 
 def check_folders(configuration: Configuration) -> None:
@@ -213,7 +213,7 @@ def _stores(configuration: Configuration) -> Iterator[tuple[str, Path, Path]]:
     yield "state_dir", there, state_dir
     urls = {"ledger.url": configuration.ledger_url, "broker.url": configuration.broker_url}
     for place, url in urls.items():
-        if url.startswith(("sqlite:", "spool:")) and _path(url).parent != state_dir:
+        if url.startswith(("sqlite:///", "spool:///")) and _path(url).parent != state_dir:
             yield place, _path(url).parent, _path(url)
 
 

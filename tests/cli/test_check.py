@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from smsgw.cli import main
 from smsgw.tap import Options, makeService
@@ -87,6 +90,35 @@ def made(folder: Path) -> list[str]:
             '[manhole]\nlisten = "2222"',
             ["broker.url: ", "channels.a.endpoint: ", "channels.b.endpoint: ", "manhole.listen: "],
         ),
+        (  # wrong values, what can't work together, and what can't be made: all in one run
+            CHANNEL.format("a", "tcp:h:1:b=2")
+            + "widht = 3\n"
+            + CHANNEL.format("b", "tls:h:1:c=2")
+            + CHANNEL.format("c", "tcp:h")
+            + '[channels.d]\ntype = "null"\nwidth = "x"\n'
+            '[broker]\nurl = "amqps://h"\nca = "none.pem"\nheartbeat = "1d"\n[manhole]\nlisten = "2222"\n'
+            '[[routes]]\nto = ["46"]\nqueue = ["e", "f"]\n[ledger]\nurl = "sqlite:///none/l.db"',
+            [
+                "broker.ca: ",
+                "broker.heartbeat: ",
+                "channels.a.widht: ",
+                "channels.b.endpoint: not an endpoint",
+                "channels.c.endpoint: expected tcp",
+                "channels.d.width: ",
+                "ledger.url: /none/l.db: ",
+                "manhole.listen: ",
+                'routes[0].queue: no channel is fed from "e"',
+                'routes[0].queue: no channel is fed from "f"',
+            ],
+        ),
+        *(
+            (DRY + f'[broker]\nurl = "{url}"', ["broker.url: expected amqp"])
+            for url in ("spool:x", "spool:///", "spool:////", "spool", "x://y", "")
+        ),
+        *(
+            (DRY + f'[ledger]\nurl = "{url}"', ["ledger.url: expected sqlite:///PATH"])
+            for url in ("sqlite:x", "sqlite:///", "sqlite", "redis://h", "")
+        ),
     ],
 )
 def test_check_finds_what_the_daemon_would_end_with(tmp_path: Path, text: str, lines: list[str]) -> None:
@@ -150,3 +182,70 @@ def test_producers_need_no_secret_of_a_channel(tmp_path: Path, command: list[str
     result = CliRunner().invoke(main, [*command, "--config", str(tmp_path / "a.toml")])
     assert "SMSGW_NO_SUCH" not in result.stderr
     assert 'there is no queue "none"' in result.stderr or result.exit_code == 0
+
+
+WHOLE = """
+state_dir = {state_dir}
+[broker]
+url = {broker}
+ca = {ca}
+[ledger]
+url = {ledger}
+[manhole]
+listen = {listen}
+host_key = {key}
+[channels.a]
+type = "smpp"
+system_id = "x"
+endpoint = {endpoint}
+"""
+
+words = st.lists(
+    st.sampled_from(
+        [
+            "tcp",
+            "tls",
+            "unix",
+            "amqp",
+            "amqps",
+            "spool",
+            "sqlite",
+            "h",
+            "1",
+            ":",
+            "/",
+            "//",
+            "@",
+            "=",
+            "?",
+            "[",
+            "%",
+            "\\",
+            "~",
+            "port",
+            "host",
+            "timeout",
+            "cacertfile",
+            "certificate",
+            "systemd",
+            "fd",
+            "é",
+            "x",
+        ]
+    ),
+    max_size=7,
+).map("".join)
+
+
+@settings(max_examples=40, deadline=None)
+@given(endpoint=words, broker=words, ledger=words, ca=words, listen=words, key=words, state_dir=words)
+def test_whatever_a_file_says_the_answer_is_in_words(
+    tmp_path_factory: pytest.TempPathFactory, **said: str
+) -> None:
+    folder = tmp_path_factory.mktemp("check")
+    path = folder / "a.toml"
+    path.write_text(WHOLE.format(**{name: json.dumps(text) for name, text in said.items()}))
+    result = CliRunner().invoke(main, ["check", str(path)])
+    assert result.exit_code in (0, 1)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert made(folder) == ["a.toml"]
