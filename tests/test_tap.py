@@ -88,7 +88,7 @@ def test_the_command_line_is_checked(arguments: list[str]) -> None:
             "channels.a.password: the environment variable NO_SUCH is not set",
         ),
         (
-            'state_dir = "s"\n[channels.a]\ntype = "smpp"\nendpoint = "tcp:h"\nsystem_id = "x"',
+            'state_dir = "s"\n[channels.a]\ntype = "smpp"\nendpoint = "tcp:h:1:b=2"\nsystem_id = "x"',
             "channels.a.endpoint: not an endpoint",
         ),
         (GOOD + '[broker]\nurl = "amqp://host:port:1"', "broker.url"),
