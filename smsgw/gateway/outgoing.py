@@ -1,12 +1,12 @@
-"""The straight line of a message: queue, channel, outcome, ledger, event, acknowledgement.
+"""The straight line of a message: queue, channel, outcome, ledger, acknowledgement, event.
 
-`carry` is the whole story of one delivery. Each step must be durable before the next: the outcome is
-remembered in the ledger, then the event is confirmed by the broker, and only then is the delivery
-acknowledged. A crash anywhere repeats a step and loses nothing; what was accepted by a message centre
-is found in the ledger when the delivery comes again, and is not sent twice. Of a long message that was
-broken off the ledger knows the parts that were taken: the next attempt goes on behind them.
-
-Nearly all messages are accepted, and those take their last steps together (`smsgw.gateway.settling`).
+`carry` is the whole story of one delivery. Each step must be durable before the next. Nearly all messages
+are accepted: the ledger remembers that and owes the event, in one transaction, then the delivery is
+acknowledged and the event published (`smsgw.gateway.settling`, for many messages together). What else a
+message can come to is told first and then acknowledged. A crash anywhere repeats a step and loses nothing;
+what was accepted by a message centre is found in the ledger when the delivery comes again, and is not sent
+twice. Of a long message that was broken off the ledger knows the parts that were taken: the next attempt
+goes on behind them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Outgoing:
         *,
         metrics: Metrics,
         clock: IReactorTime,
-        pay: Callable[[Sequence[Owed]], None],
+        pay: Callable[[Sequence[Owed]], Deferred[bool]],
         dedupe: Dedupe = "redelivered",
         limited: Container[str] = (),
     ) -> None:
@@ -205,9 +205,13 @@ class Outgoing:
         return await self._settle(one.delivery, attempt)
 
     async def _told_again(self, delivery: Delivery, known: Recalled) -> None:
-        await self._durable.tell(delivery, folding.accepted(known.record))
-        if known.final is not None:
-            await self._durable.tell(delivery, known.final)
+        """What its producer has not heard yet is owed; who has heard it, and asks again, hears it again."""
+        if known.owed:
+            self._pay(known.owed)
+        else:
+            await self._durable.tell(delivery, folding.accepted(known.record))
+            if known.final is not None:
+                await self._durable.tell(delivery, known.final)
         delivery.ack()
 
     async def _settle(self, delivery: Delivery, attempt: Attempt) -> None:
@@ -262,7 +266,10 @@ class Outgoing:
     def _remember(self, attempt: Attempt) -> Deferred[None]:
         """Parts of a message were taken, and not all."""
         remembered = self._ledger.remember([attempt.acceptance(self._durable.now())])
-        return remembered.addCallback(lambda early: self._pay(early[0]))
+        return remembered.addCallback(lambda owed: self._tell(owed[0]))
+
+    def _tell(self, owed: Sequence[Owed]) -> None:
+        self._pay(owed)
 
     async def _end(
         self, delivery: Delivery, attempt: Attempt, kind: EventKind, error: str, status: Status | None = None
