@@ -36,6 +36,11 @@ from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
 
+SLICE = 32
+"""Messages that are begun in one turn of the reactor. What is written in a turn leaves at its end, so of
+hundreds that are handed out together the first ones need not wait for the last; and their answers come apart,
+so that places in the width are free one after the other instead of all together."""
+
 
 class Outgoing:
     """Carries messages from queues to sessions, at most a session's width at a time."""
@@ -66,6 +71,8 @@ class Outgoing:
         self._pay = pay
         self._settling = Settling(ledger, durable, pay=pay, over=self._over)
         self._under_way = UnderWay()
+        self._begun = 0
+        self._next_turn: list[tuple[Feed, Delivery]] = []
         self._dedupe = dedupe
         self.limited = limited
 
@@ -116,7 +123,23 @@ class Outgoing:
             self._start(feed, delivery)
 
     def _start(self, feed: Feed, delivery: Delivery) -> None:
+        """Begin with it, or in the next turn of the reactor if this one has begun with `SLICE` already."""
+        if self._begun >= SLICE:
+            self._next_turn.append((feed, delivery))
+            return
+        if not self._begun:
+            self._clock.callLater(0, self._turn)
+        self._begun += 1
         Deferred.fromCoroutine(self._carry_guarded(Carried(feed, delivery)))
+
+    def _turn(self) -> None:
+        self._begun = 0
+        waiting, self._next_turn = self._next_turn, []
+        for feed, delivery in waiting:
+            if delivery.stale:
+                self._free(feed)
+            else:
+                self._start(feed, delivery)
 
     async def _carry_guarded(self, one: Carried) -> None:
         """Whatever goes wrong in a way that nobody expected ends here."""
@@ -134,7 +157,10 @@ class Outgoing:
             self._under_way.ended(one.submission.id)
         if failure is not None:
             self._failed(failure, one)
-        feed = one.feed
+        self._free(one.feed)
+
+    def _free(self, feed: Feed) -> None:
+        """A place of a feed is free: for the next one that waits for it."""
         feed.ended()
         while feed.waiting and feed.free > 0:
             delivery = feed.waiting.popleft()

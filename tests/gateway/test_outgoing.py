@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.folding import Report
-from smsgw.gateway import settling
+from smsgw.gateway import outgoing, settling
 from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, HOME, PAUSE, PROGRESS, QUEUE, REASON
 from smsgw.gateway.outgoing import Outgoing
 from smsgw.gateway.receipts import Receipts
@@ -796,6 +796,21 @@ def test_an_event_counts_as_told_when_its_answer_is_too(line: Line, broken: str)
 
 
 # -- many at once
+
+
+def test_of_many_that_come_together_some_wait_for_the_next_turn(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "SLICE", 3)
+    deliveries = [line.take(OK, message_id=f"m{number}") for number in range(8)]
+    assert [each.settled for each in deliveries] == ["ack"] * 3 + [None] * 5
+    deliveries[4].stale = True
+    line.clock.advance(0)
+    assert [each.settled for each in deliveries] == ["ack"] * 4 + [None] + ["ack"] * 2 + [None]
+    line.clock.advance(0)
+    assert (len(line.session.sent), line.outgoing.carrying()) == (7, 0)
+    line.clock.advance(0)
+    assert line.clock.getDelayedCalls() == []
 
 
 def test_while_the_ledger_writes_one_group_the_next_gathers(line: Line) -> None:
