@@ -13,7 +13,7 @@ from zlib import crc32
 import msgspec
 
 from smsgw import outcome as outcomes
-from smsgw.config import SmppSettings
+from smsgw.channel_settings import SmppSettings
 from smsgw.message import Message, Submission
 from smsgw.outcome import Broken, Progress, Refused
 from smsgw.smpp.constants import Tag

@@ -23,8 +23,8 @@ from smsgw.channel.pace import Pace
 from smsgw.channel.receiving import Receiving
 from smsgw.channel.status import OK, status_of
 from smsgw.channel.taking import Taking
+from smsgw.channel_settings import SmppSettings, account_of, queue_of
 from smsgw.clock import Seldom
-from smsgw.config import SmppSettings, account_of, queue_of
 from smsgw.errors import PeerError
 from smsgw.message import Submission
 from smsgw.metrics import Metrics

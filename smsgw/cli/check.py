@@ -6,8 +6,8 @@ import os
 
 import click
 
+from smsgw.channel_settings import queue_of
 from smsgw.cli.common import configured
-from smsgw.config import queue_of
 
 
 @click.command()

@@ -17,8 +17,9 @@ from smsgw.broker.topology import Names, Topology, topology
 from smsgw.channel.base import Channel
 from smsgw.channel.null import NullChannel
 from smsgw.channel.smpp import SmppChannel
+from smsgw.channel_settings import ChannelSettings, NullSettings, SmppSettings, queue_of
 from smsgw.clock import MonotonicClock
-from smsgw.config import ChannelSettings, Configuration, NullSettings, SmppSettings, queue_of
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError, StorageError
 from smsgw.gateway.routing import Rule
 from smsgw.gateway.service import Gateway

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgw.channel.cut import Cut, Cutter
-from smsgw.config import SmppSettings
+from smsgw.channel_settings import SmppSettings
 from smsgw.message import Message, SmppOverrides, Submission
 from smsgw.outcome import Later, Part, Progress, Refused
 from smsgw.smpp.constants import Tag
