@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
 from smsgw.channel.base import Upstream
-from smsgw.channel.cut import Cut, Cutter
+from smsgw.channel.cut import Cut, SmppCutter
 from smsgw.channel.late import Interrupted, Unanswered
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
@@ -291,7 +291,7 @@ class SmppChannel:
         self.queue = queue_of(name, settings)
         self.account = account_of(name, settings)
         self.retry: Sequence[float] = settings.retry
-        self.cutter = Cutter(settings, self.account)
+        self.cutter = SmppCutter(settings, self.account)
         self.pace = Pace(settings.rate, clock)
         metrics.pace.labels(name).set_function(lambda: self.pace.rate)
         metrics.paused.labels(name).set_function(lambda: self.pace.paused)

@@ -15,9 +15,11 @@ from smsgw.broker.base import Broker
 from smsgw.broker.spool import Spool
 from smsgw.broker.topology import Names, Topology, topology
 from smsgw.channel.base import Channel
+from smsgw.channel.gsm import GsmChannel
 from smsgw.channel.null import NullChannel
+from smsgw.channel.reset import runner
 from smsgw.channel.smpp import SmppChannel
-from smsgw.channel_settings import ChannelSettings, NullSettings, SmppSettings, queue_of
+from smsgw.channel_settings import ChannelSettings, GsmSettings, NullSettings, SmppSettings, queue_of
 from smsgw.clock import MonotonicClock
 from smsgw.config import Configuration
 from smsgw.errors import ConfigError, StorageError
@@ -110,7 +112,7 @@ def channels_of(configuration: Configuration, gateway: Gateway, reactor: Any) ->
     wrong = []
     for name, settings in configuration.channels.items():
         try:
-            made[name] = _channel(name, settings, gateway, reactor, clock)
+            made[name] = _channel(name, settings, configuration.state_dir, gateway, reactor, clock)
         except ConfigError as error:
             wrong.append(str(error))
     if wrong:
@@ -120,7 +122,12 @@ def channels_of(configuration: Configuration, gateway: Gateway, reactor: Any) ->
 
 
 def _channel(
-    name: str, settings: ChannelSettings, gateway: Gateway, reactor: Any, clock: MonotonicClock
+    name: str,
+    settings: ChannelSettings,
+    state_dir: str,
+    gateway: Gateway,
+    reactor: Any,
+    clock: MonotonicClock,
 ) -> Channel:
     if isinstance(settings, NullSettings):
         return NullChannel(
@@ -130,6 +137,18 @@ def _channel(
             rate=settings.rate,
             delay=settings.delay,
             upstream=gateway,
+            clock=clock,
+            now=gateway.now,
+        )
+    if isinstance(settings, GsmSettings):
+        return GsmChannel(
+            name,
+            settings,
+            endpoint(settings, f"channels.{name}.endpoint", reactor),
+            state=Path(state_dir) / "modems",
+            run=runner(reactor),
+            upstream=gateway,
+            metrics=gateway.metrics,
             clock=clock,
             now=gateway.now,
         )
@@ -144,7 +163,7 @@ def _channel(
     )
 
 
-def endpoint(settings: SmppSettings, place: str, reactor: Any) -> IStreamClientEndpoint:
+def endpoint(settings: SmppSettings | GsmSettings, place: str, reactor: Any) -> IStreamClientEndpoint:
     """The endpoint that a string describes.
 
     Raises:
