@@ -216,6 +216,7 @@ class Gate:
         completed = yield from patient(Command(line="AT+CPMS=?", prefixes=("+CPMS:",)), self._settings)
         facts.memories = _memories(completed) or ("SM",)
         first = next((name for name in facts.family.memories if name in facts.memories), facts.memories[0])
+        facts.incoming = first
         line = f'AT+CPMS="{first}","{first}","{first}"'
         yield from patient(Command(line=line, prefixes=("+CPMS:",)), self._settings)
         # the drain selects, and measures, each

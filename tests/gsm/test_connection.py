@@ -107,6 +107,17 @@ def test_the_storage_is_drained_before_long() -> None:
     assert [event.tpdu for event in bench.told(ReportReceived)] == [REPORT]
 
 
+def test_a_modem_that_wants_all_memories_named_is_drained_too() -> None:
+    modem = Modem()
+    modem.memories_named = 3
+    modem.stored["SM"][3] = (MESSAGE, LENGTH)
+    modem.stored["ME"][1] = (REPORTED, REPORT_LENGTH)
+    bench = Bench(modem).open()
+    assert [event.tpdu for event in bench.told(MessageReceived)] == [DELIVER]
+    assert [event.tpdu for event in bench.told(ReportReceived)] == [REPORT]
+    assert 'AT+CPMS="ME","SM","SM"' in modem.commands
+
+
 @pytest.mark.parametrize(
     ("setting", "reopen"),
     [(Settings(imei="1" * 15), True), (Settings(imsi="1" * 15), True)],
