@@ -293,6 +293,19 @@ def look(facts: Facts, tell: Tell) -> Script[None]:
     set_signal(facts, field(tell_line(completed), 0), tell)
 
 
+def remind(facts: Facts) -> Script[None]:
+    """Say again what a modem may have forgotten, or taken back.
+
+    Direct routing ends by itself, for reports too, with the first message that was not acknowledged in time
+    (3GPP TS 27.005, clause 3.4.1), and not every modem says that it restarted.
+    """
+    yield from ask(Command(line="AT+CMGF=0"))
+    if facts.acknowledges:
+        yield from ask(Command(line="AT+CSMS=1", prefixes=("+CSMS:",)))
+    if facts.indication is not None:
+        yield from ask(Command(line=f"AT+CNMI={facts.indication.parameters}"))
+
+
 def set_signal(facts: Facts, rssi: str, tell: Tell) -> None:
     """0 to 31 in steps of 2 dB; 99 is unknown (3GPP TS 27.007, clause 8.5)."""
     step = integer(rssi)

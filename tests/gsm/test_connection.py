@@ -739,3 +739,27 @@ def test_nothing_secret_is_shown() -> None:
     shown = repr(bench.connection) + repr(bench.events) + repr(bench.connection.settings)
     for secret in ("9876", "46700000002", MESSAGE, IMSI):
         assert secret not in shown
+
+
+def test_what_was_told_is_told_again_now_and_then() -> None:
+    bench = Bench(Modem()).open()
+    bench.run(most=30.0)
+    bench.modem.commands.clear()
+    bench.run(most=60.0)
+    said = bench.modem.commands
+    assert [command for command in said if command.startswith(("AT+CMGF", "AT+CSMS", "AT+CNMI"))] == [
+        "AT+CMGF=0",
+        "AT+CSMS=1",
+        "AT+CNMI=2,2,0,1,0",
+    ]
+
+
+@pytest.mark.parametrize("spoilt", [MESSAGE[:-1], MESSAGE[:9] + "?" + MESSAGE[10:]])
+def test_a_direct_message_that_arrives_spoilt_is_declined_at_once(spoilt: str) -> None:
+    bench = Bench(Modem()).open()
+    bench.modem.commands.clear()
+    bench.hear(lines(f"+CMT: ,{LENGTH}") + f"{spoilt}\r\n".encode())
+    bench.settle()
+    assert bench.modem.commands[:2] == ["AT+CNMA=2", "AT+CNMI=2,2,0,1,0"]
+    assert len(bench.told(told.PduLost)) == 1
+    assert not bench.told(MessageReceived)
