@@ -8,7 +8,6 @@ from twisted.logger import Logger
 from smsgw.clock import Seldom
 from smsgw.gsm.events import (
     AcknowledgementRefused,
-    Ended,
     Event,
     Identified,
     LineIgnored,
@@ -69,8 +68,6 @@ class Telling:
                 self.log.debug("{session}: {name} is of no use here", session=self._session, name=name)
             case UssdReceived():
                 self._seldom(self._changes, "a USSD message that nobody asked for")
-            case Ended(reason):
-                self._say(f"ended: {reason}")
             case _:
                 self._found(event)
 

@@ -10,7 +10,6 @@ from twisted.internet.defer import execute
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from smsgw.broker.amqp import AmqpBroker
 from smsgw.broker.base import Broker
 from smsgw.broker.spool import Spool
 from smsgw.broker.topology import Names, Topology, topology
@@ -56,6 +55,8 @@ def broker_of(configuration: Configuration, reactor: Any) -> Broker:
     wanted = topology_of(configuration)
     if url.startswith("spool:"):
         return Spool(_path(url), wanted, reactor, wall=time.time)
+    from smsgw.broker.amqp import AmqpBroker  # noqa: PLC0415  2 MB that a spool has no use for
+
     settings = configuration.broker
     return AmqpBroker(url, wanted, reactor, ca_file=settings.ca, heartbeat=settings.heartbeat)
 
