@@ -20,7 +20,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from smsgw.channel.smpp import SmppChannel, SmppSession
-from smsgw.config import SmppSettings
+from smsgw.channel_settings import SmppSettings
 from smsgw.message import Message, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Outcome

@@ -10,17 +10,9 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from smsgw.broker.topology import RETRY_STEPS, QueueType
-from smsgw.smpp.connection import Timers
-from smsgw.smpp.dialect import Dialect
-from smsgw.sms.coding import MAX_PARTS
-from smsgw.sms.shift_tables import LanguageName
-from smsgw.sms.transliterate import Scope
+from smsgw.channel_settings import ChannelSettings, Name, Positive, queue_of
 from smsgw.strict import Duration, Secret
 
-Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
-Width: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-Rate: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 Dedupe: TypeAlias = Literal["redelivered", "always"]
 
 STATE_DIR = "/var/lib/smsgw"
@@ -73,66 +65,6 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[queues.NAME]`. More than `max_length` messages are refused: the producer sees it in its confirm."""
 
     max_length: Positive | None = None
-
-
-class _ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """What every channel has. `rate` is in parts per second for the whole channel; 0 is no limit.
-
-    `languages` are those whose shift tables may be used where that takes fewer parts than UCS-2;
-    `transliterate` is what may be replaced so that a text fits GSM 7-bit.
-    """
-
-    queue: Name | None = None
-    width: Width = 10
-    rate: Rate = 0.0
-    from_: str | None = None
-    max_parts: Annotated[int, msgspec.Meta(ge=1, le=MAX_PARTS)] = 10
-    languages: tuple[LanguageName, ...] = ()
-    transliterate: Scope = "off"
-    retry: tuple[Duration, ...] = tuple(Duration(step) for step in RETRY_STEPS)
-
-
-class SmppTimers(msgspec.Struct, frozen=True, kw_only=True):
-    """`[channels.NAME.timers]`, the SMPP timers of clause 7.2; 0 switches one off."""
-
-    session_init: Duration = Duration(10)
-    enquire_link: Duration = Duration(30)
-    inactivity: Duration = Duration(0)
-    response: Duration = Duration(60)
-    unbind: Duration = Duration(5)
-
-    @property
-    def seconds(self) -> Timers:
-        return Timers(**msgspec.structs.asdict(self))
-
-
-class SmppSettings(_ChannelSettings, frozen=True, kw_only=True):
-    """`[channels.NAME]` with `type = "smpp"`."""
-
-    endpoint: str
-    system_id: Annotated[str, msgspec.Meta(max_length=15)]
-    password: Secret = Secret("")
-    system_type: Annotated[str, msgspec.Meta(max_length=12)] = ""
-    address_range: Annotated[str, msgspec.Meta(max_length=40)] = ""
-    bind: Literal["transceiver", "transmitter", "receiver", "pair"] = "transceiver"
-    interface_version: Literal["3.3", "3.4", "5.0"] = "3.4"
-    sessions: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
-    account: Name | None = None
-    reconnect: Duration = Duration(5)
-    rebind: Duration = Duration(60)
-    dialect: Dialect = Dialect()
-    timers: SmppTimers = SmppTimers()
-
-
-class NullSettings(_ChannelSettings, frozen=True, kw_only=True):
-    """`[channels.NAME]` with `type = "null"`: takes everything, at once or after `delay`."""
-
-    delay: Duration = Duration(0)
-
-
-ChannelSettings: TypeAlias = SmppSettings | NullSettings
-
-CHANNEL_TYPES: dict[str, type[SmppSettings | NullSettings]] = {"smpp": SmppSettings, "null": NullSettings}
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,13 +131,3 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         """Every delay that some channel uses; one at least, for routing when all queues are full."""
         steps = {float(step) for channel in self.channels.values() for step in channel.retry}
         return tuple(sorted(steps or {RETRY_STEPS[0]}))
-
-
-def queue_of(name: str, channel: ChannelSettings) -> str:
-    """The queue that feeds a channel: its own name, unless it says otherwise."""
-    return channel.queue or name
-
-
-def account_of(name: str, channel: ChannelSettings) -> str:
-    """The scope of SMSC message ids: the channel's own name, unless it says otherwise."""
-    return (channel.account if isinstance(channel, SmppSettings) else None) or name

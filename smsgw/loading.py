@@ -19,10 +19,9 @@ import msgspec
 from msgspec.structs import replace
 
 from smsgw.broker.topology import ROUTE_KEY
+from smsgw.channel_settings import CHANNEL_TYPES, ChannelSettings, NullSettings, impossible, queue_of
 from smsgw.config import (
-    CHANNEL_TYPES,
     Broker,
-    ChannelSettings,
     Configuration,
     Inbound,
     LedgerSettings,
@@ -31,12 +30,8 @@ from smsgw.config import (
     QueueSettings,
     Receipts,
     Route,
-    SmppSettings,
-    queue_of,
 )
 from smsgw.errors import ConfigError
-from smsgw.smpp.dialect import ALPHANUMERIC_LENGTH, AddressRule, address
-from smsgw.smpp.fields import EncodeError
 from smsgw.strict import Duration, Fetch, Problem, Read, convert, join, nearest, shown
 
 MAX_HEARTBEAT = 65_535
@@ -45,8 +40,6 @@ MAX_HEARTBEAT = 65_535
 UNSETTLED = 1800.0
 """Seconds for which RabbitMQ leaves a delivery without an acknowledgement, as it comes."""
 
-SOCKETS = ("tcp", "tls", "ssl")
-MAX_PORT = 65_535
 
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "broker": Broker,
@@ -266,9 +259,9 @@ def _located(configuration: Configuration, locate: Locate) -> Configuration:
             host_key=manhole.host_key and locate(manhole.host_key),
         ),
         channels={
-            name: replace(channel, endpoint=_located_socket(channel.endpoint, locate))
-            if isinstance(channel, SmppSettings)
-            else channel
+            name: channel
+            if isinstance(channel, NullSettings)
+            else replace(channel, endpoint=_located_socket(channel.endpoint, locate))
             for name, channel in configuration.channels.items()
         },
     )
@@ -294,9 +287,7 @@ def _impossible(configuration: Configuration) -> Iterator[Problem]:
     if ROUTE_KEY in configuration.queue_names:
         yield Problem("channels", f'no queue can be named "{ROUTE_KEY}": that key goes to the routing rules')
     for name, channel in configuration.channels.items():
-        yield from _impossible_sender(f"channels.{name}", channel)
-        if isinstance(channel, SmppSettings):
-            yield from _impossible_smpp(f"channels.{name}", channel)
+        yield from impossible(f"channels.{name}", channel)
 
 
 def _impossible_broker(configuration: Configuration) -> Iterator[Problem]:
@@ -317,55 +308,6 @@ def _host(url: str) -> str:
     """As far as it is one; what else is wrong with a URL says whoever reads it."""
     authority = re.split("[/?#]", url.partition("://")[2])[0]
     return authority.rpartition("@")[2].partition(":")[0]
-
-
-def _impossible_sender(path: str, channel: ChannelSettings) -> Iterator[Problem]:
-    """By the rules of the channel's own addresses; something without letters is meant as a number."""
-    if channel.from_ is None:
-        return
-    rule = channel.dialect.source if isinstance(channel, SmppSettings) else AddressRule()
-    expected = f"expected digits, + and digits, or a name of 1 to {ALPHANUMERIC_LENGTH} characters"
-    number = re.fullmatch(r"\+?[0-9]+", channel.from_)
-    try:
-        address(channel.from_, rule, "from")
-    except EncodeError as error:
-        yield Problem(f"{path}.from", f"{error.problem}; {expected}, found {shown(channel.from_)}")
-    else:
-        if not number and not any(character.isalpha() for character in channel.from_):
-            yield Problem(f"{path}.from", f"{expected}, found {shown(channel.from_)}")
-
-
-def _impossible_smpp(path: str, channel: SmppSettings) -> Iterator[Problem]:
-    if not _is_address(channel.endpoint):
-        yield Problem(
-            f"{path}.endpoint",
-            f"expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found {shown(channel.endpoint)}",
-        )
-    if len(channel.password.reveal()) > 8:
-        yield Problem(f"{path}.password", "SMPP has room for 8 characters; this one is longer")
-    if channel.interface_version == "3.3" and channel.bind == "transceiver":
-        yield Problem(
-            f"{path}.bind", 'SMPP 3.3 has no transceiver; expected "transmitter", "receiver" or "pair"'
-        )
-    total, timeout = channel.width * channel.sessions, channel.timers.response
-    if channel.rate and timeout and total / channel.rate > timeout / 2:
-        yield Problem(
-            f"{path}.width",
-            f"{total} in flight at {channel.rate:g} parts per second take {total / channel.rate:g} s, "
-            f"more than half of the response timeout ({timeout:g} s): responses would come too late",
-        )
-
-
-def _is_address(endpoint: str) -> bool:
-    """A host and a port, or a path. What else an endpoint says, and in which words, Twisted knows."""
-    kind, *arguments = re.split(r"(?<!\\):", endpoint)
-    named = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    places = [argument for argument in arguments if "=" not in argument]
-    if kind == "unix":
-        return bool(named.get("path") or "".join(places[:1]))
-    host = named.get("host") or "".join(places[:1])
-    port = named.get("port") or "".join(places[-1:] if "host" in named else places[1:2])
-    return kind in SOCKETS and bool(host) and port.isdecimal() and 1 <= int(port[:6]) <= MAX_PORT
 
 
 def _unfed(table: Mapping[str, Any], routes: Mapping[int, Route]) -> Iterator[Problem]:

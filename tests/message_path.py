@@ -20,7 +20,7 @@ from twisted.internet.testing import StringTransport
 from smsgw.broker.amqp import AmqpBroker, content, wire
 from smsgw.broker.topology import Names, topology
 from smsgw.channel.smpp import SmppChannel
-from smsgw.config import SmppSettings
+from smsgw.channel_settings import SmppSettings
 from smsgw.gateway.service import Gateway
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
 from smsgw.smpp.pdu import BindTransceiverResp, SubmitSmResp, encode

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgw.config import Configuration, NullSettings, SmppSettings
+from smsgw.channel_settings import NullSettings, SmppSettings
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError
 from smsgw.loading import load, parse, remarks
 from smsgw.strict import Duration, Secret
@@ -152,7 +153,7 @@ def test_the_contracts_example_is_right_as_far_as_it_is_built(tmp_path: Path) ->
             smpp(endpoint="smsc.example.net"),
             'channels.acme.endpoint: expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found "smsc.example.net"',
         ),
-        (smpp(type="smmp"), 'channels.acme.type: found "smmp", expected one of smpp, null'),
+        (smpp(type="smmp"), 'channels.acme.type: found "smmp", expected one of smpp, gsm, null'),
         (
             {"channels": {"acme": {"type": "smpp", "system_id": "acme"}}},
             "channels.acme.endpoint: required, but missing",
@@ -165,7 +166,7 @@ def test_the_contracts_example_is_right_as_far_as_it_is_built(tmp_path: Path) ->
             smpp(dialect={"status": {"busy": "temporary"}}),
             'channels.acme.dialect: expected a command_status such as "0x0045", found "busy"',
         ),
-        ({"channels": {"acme": {}}}, "channels.acme.type: required, but missing; one of smpp, null"),
+        ({"channels": {"acme": {}}}, "channels.acme.type: required, but missing; one of smpp, gsm, null"),
         ({"channels": {"acme": 3}}, "channels.acme: expected a table, found 3"),
         ({"channels": []}, "channels: expected a table of tables, found a list"),
         ({}, "channels: at least one channel is needed"),

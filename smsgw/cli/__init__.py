@@ -15,6 +15,7 @@ from smsgw.cli.events import events
 from smsgw.cli.parts import parts
 from smsgw.cli.send import send
 from smsgw.simulator.command import smsc
+from smsgw.simulator.modem.command import modem
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,5 +30,6 @@ def simulate() -> None:
 
 
 simulate.add_command(smsc)
+simulate.add_command(modem)
 for command in (bench, check, demo, events, parts, send):
     main.add_command(command)

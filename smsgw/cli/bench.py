@@ -20,12 +20,13 @@ import click
 import msgspec
 from twisted.internet.task import LoopingCall
 
+from smsgw.channel_settings import ChannelSettings, NullSettings, SmppSettings, queue_of
 from smsgw.cli.common import configured, ready, run_reactor
 from smsgw.cli.forked import LOOK, cpu_seconds, free_port, serve_gateway, simulate, trouble
 from smsgw.cli.load import Load, Percentiles, percentiles
 from smsgw.clock import MonotonicClock
 from smsgw.config import Broker as BrokerSettings
-from smsgw.config import ChannelSettings, Configuration, NullSettings, SmppSettings, queue_of
+from smsgw.config import Configuration
 from smsgw.strict import Secret
 
 PREFIX = "smsgw-bench"

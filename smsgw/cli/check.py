@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import click
 
+from smsgw.channel_settings import queue_of
 from smsgw.cli.common import Failed
-from smsgw.config import queue_of
 from smsgw.errors import ConfigError
 from smsgw.loading import remarks
 

@@ -13,8 +13,8 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from smsgw.channel_settings import ChannelSettings, NullSettings, SmppSettings
 from smsgw.cli.common import Failed, TextCommand, configured
-from smsgw.config import ChannelSettings, NullSettings, SmppSettings
 from smsgw.smpp.dialect import Dialect
 from smsgw.sms.coding import MAX_PARTS, DefaultAlphabet, Form
 from smsgw.sms.explain import Explanation, Outsider, PartShape, Saving, explain, savings

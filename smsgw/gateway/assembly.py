@@ -20,16 +20,18 @@ from twisted.internet.defer import execute
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from smsgw.broker.amqp import AmqpBroker
 from smsgw.broker.base import Broker
 from smsgw.broker.spool import Spool
 from smsgw.broker.topology import Names, Topology, topology
 from smsgw.channel.base import Channel
+from smsgw.channel.gsm import GsmChannel
 from smsgw.channel.null import NullChannel
+from smsgw.channel.reset import runner
 from smsgw.channel.smpp import SmppChannel
+from smsgw.channel_settings import ChannelSettings, GsmSettings, NullSettings, SmppSettings, queue_of
 from smsgw.clock import MonotonicClock
 from smsgw.config import Broker as BrokerSettings
-from smsgw.config import ChannelSettings, Configuration, NullSettings, SmppSettings, queue_of
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError, StorageError, Wrong
 from smsgw.gateway.routing import Rule
 from smsgw.gateway.service import Gateway
@@ -67,6 +69,8 @@ def broker_of(configuration: Configuration, reactor: Any) -> Broker:
     wanted = topology_of(configuration)
     if url.startswith("spool:///") and _path(url).name:
         return Spool(_path(url), wanted, reactor, wall=time.time)
+    from smsgw.broker.amqp import AmqpBroker  # noqa: PLC0415  2 MB that a spool has no use for
+
     settings = configuration.broker
     return AmqpBroker(url, wanted, reactor, ca_file=settings.ca, heartbeat=settings.heartbeat)
 
@@ -129,7 +133,9 @@ def channels_of(configuration: Configuration, gateway: Gateway, reactor: Any) ->
     clock = MonotonicClock(reactor)
     wrong = Wrong()
     made = {
-        name: wrong.attempt(partial(_channel, name, settings, gateway, reactor, clock))
+        name: wrong.attempt(
+            partial(_channel, name, settings, configuration.state_dir, gateway, reactor, clock)
+        )
         for name, settings in configuration.channels.items()
     }
     wrong.tell()
@@ -137,7 +143,12 @@ def channels_of(configuration: Configuration, gateway: Gateway, reactor: Any) ->
 
 
 def _channel(
-    name: str, settings: ChannelSettings, gateway: Gateway, reactor: Any, clock: MonotonicClock
+    name: str,
+    settings: ChannelSettings,
+    state_dir: str,
+    gateway: Gateway,
+    reactor: Any,
+    clock: MonotonicClock,
 ) -> Channel:
     if isinstance(settings, NullSettings):
         return NullChannel(
@@ -147,6 +158,18 @@ def _channel(
             rate=settings.rate,
             delay=settings.delay,
             upstream=gateway,
+            clock=clock,
+            now=gateway.now,
+        )
+    if isinstance(settings, GsmSettings):
+        return GsmChannel(
+            name,
+            settings,
+            endpoint(settings, f"channels.{name}.endpoint", reactor),
+            state=Path(state_dir) / "modems",
+            run=runner(reactor),
+            upstream=gateway,
+            metrics=gateway.metrics,
             clock=clock,
             now=gateway.now,
         )
@@ -161,7 +184,7 @@ def _channel(
     )
 
 
-def endpoint(settings: SmppSettings, place: str, reactor: Any) -> IStreamClientEndpoint:
+def endpoint(settings: SmppSettings | GsmSettings, place: str, reactor: Any) -> IStreamClientEndpoint:
     """The endpoint that a string describes.
 
     Raises:

@@ -9,9 +9,9 @@ import click
 import pytest
 from processes import smsgw
 
+from smsgw.channel_settings import NullSettings, SmppSettings
 from smsgw.cli.bench import NUMBERS, Result, alone, bodies, chosen, told
 from smsgw.cli.load import Percentiles
-from smsgw.config import NullSettings, SmppSettings
 
 CONFIGURATION = """
 state_dir = "state"

@@ -107,6 +107,17 @@ def test_the_storage_is_drained_before_long() -> None:
     assert [event.tpdu for event in bench.told(ReportReceived)] == [REPORT]
 
 
+def test_a_modem_that_wants_all_memories_named_is_drained_too() -> None:
+    modem = Modem()
+    modem.memories_named = 3
+    modem.stored["SM"][3] = (MESSAGE, LENGTH)
+    modem.stored["ME"][1] = (REPORTED, REPORT_LENGTH)
+    bench = Bench(modem).open()
+    assert [event.tpdu for event in bench.told(MessageReceived)] == [DELIVER]
+    assert [event.tpdu for event in bench.told(ReportReceived)] == [REPORT]
+    assert 'AT+CPMS="ME","SM","SM"' in modem.commands
+
+
 @pytest.mark.parametrize(
     ("setting", "reopen"),
     [(Settings(imei="1" * 15), True), (Settings(imsi="1" * 15), True)],
@@ -728,3 +739,27 @@ def test_nothing_secret_is_shown() -> None:
     shown = repr(bench.connection) + repr(bench.events) + repr(bench.connection.settings)
     for secret in ("9876", "46700000002", MESSAGE, IMSI):
         assert secret not in shown
+
+
+def test_what_was_told_is_told_again_now_and_then() -> None:
+    bench = Bench(Modem()).open()
+    bench.run(most=30.0)
+    bench.modem.commands.clear()
+    bench.run(most=60.0)
+    said = bench.modem.commands
+    assert [command for command in said if command.startswith(("AT+CMGF", "AT+CSMS", "AT+CNMI"))] == [
+        "AT+CMGF=0",
+        "AT+CSMS=1",
+        "AT+CNMI=2,2,0,1,0",
+    ]
+
+
+@pytest.mark.parametrize("spoilt", [MESSAGE[:-1], MESSAGE[:9] + "?" + MESSAGE[10:]])
+def test_a_direct_message_that_arrives_spoilt_is_declined_at_once(spoilt: str) -> None:
+    bench = Bench(Modem()).open()
+    bench.modem.commands.clear()
+    bench.hear(lines(f"+CMT: ,{LENGTH}") + f"{spoilt}\r\n".encode())
+    bench.settle()
+    assert bench.modem.commands[:2] == ["AT+CNMA=2", "AT+CNMI=2,2,0,1,0"]
+    assert len(bench.told(told.PduLost)) == 1
+    assert not bench.told(MessageReceived)
