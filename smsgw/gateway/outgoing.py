@@ -11,7 +11,7 @@ Nearly all messages are accepted, and those take their last steps together (`sms
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 
@@ -35,6 +35,9 @@ from smsgw.ledger.base import Ledger, Owed, Recalled
 from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
+
+ENDED = 10_000
+"""Ids that are remembered of messages whose last attempt has ended, and was not the first."""
 
 
 class Outgoing:
@@ -66,6 +69,7 @@ class Outgoing:
         self._pay = pay
         self._settling = Settling(ledger, durable, pay=pay, over=self._over)
         self._under_way = UnderWay()
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self._dedupe = dedupe
         self.limited = limited
 
@@ -233,7 +237,7 @@ class Outgoing:
                 await self._again(delivery, attempt, error, end="unknown")
 
     def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
-        """A part whose attempt is over was taken after all: the next attempt will find it in the ledger."""
+        """A part whose attempt is over was taken after all: the next attempt will find it."""
         late = Deferred.fromCoroutine(self._taken_late(Attempt(channel, submission, outcome)))
         return late.addErrback(self._late_failed)
 
@@ -244,7 +248,7 @@ class Outgoing:
         if submission.message.retry == "never" or delay is None or not attempt.in_time(now + delay):
             return
         known = await self._ledger.recall(submission.id)
-        if known is None or known.record.progress is not None:
+        if submission.id not in self._ended and (known is None or known.record.progress is not None):
             await self._durable.stored(lambda: self._remember(attempt))
 
     def _late_failed(self, failure: Failure) -> None:
@@ -265,11 +269,34 @@ class Outgoing:
         return remembered.addCallback(lambda early: self._pay(early[0]))
 
     async def _end(
-        self, delivery: Delivery, attempt: Attempt, kind: EventKind, error: str, status: Status | None = None
+        self,
+        delivery: Delivery,
+        attempt: Attempt,
+        kind: EventKind,
+        error: str,
+        status: Status | None = None,
+        *,
+        dead: bool = False,
     ) -> None:
+        """The last word, unless an earlier attempt was taken after all: then its receipt has it."""
+        known = await self._taken_before(delivery, attempt.submission)
+        if known is not None:
+            return await self._told_again(delivery, known)
+        if dead:
+            await self._durable.dead_letter(delivery, error, "attempts")
         event = attempt.event(kind, self._durable.now(), final=True, error=error, status=status)
         await self._durable.tell(delivery, event)
-        delivery.ack()
+        return delivery.ack()
+
+    async def _taken_before(self, delivery: Delivery, submission: Submission) -> Recalled | None:
+        """From here on a late answer comes too late: what the ledger knows now counts."""
+        if not self._repeated(delivery, submission):
+            return None
+        self._ended[submission.id] = None
+        if len(self._ended) > ENDED:
+            self._ended.popitem(last=False)
+        known = await self._durable.stored(lambda: self._ledger.recall(submission.id))
+        return known if known is not None and known.record.progress is None else None
 
     async def _back(self, delivery: Delivery, attempt: Attempt) -> None:
         """To its queue, at once and without an attempt burned.
@@ -305,8 +332,7 @@ class Outgoing:
         now = self._durable.now()
         delay = attempt.delay(budget)
         if delay is None:
-            await self._durable.dead_letter(delivery, error, "attempts")
-            return await self._end(delivery, attempt, end or "rejected", error, status)
+            return await self._end(delivery, attempt, end or "rejected", error, status, dead=True)
         if not attempt.in_time(now + delay):
             return await self._end(delivery, attempt, end or "expired", error, status)
         event = attempt.event("retrying", now, final=False, error=error, status=status, delay=delay)

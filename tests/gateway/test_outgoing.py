@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.folding import Report
 from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, HOME, PAUSE, PROGRESS, QUEUE, REASON
-from smsgw.gateway.outgoing import Outgoing
+from smsgw.gateway.outgoing import ENDED, Outgoing
 from smsgw.ledger.base import Owed
 from smsgw.message import Submission, decode
 from smsgw.outcome import (
@@ -309,6 +309,7 @@ def test_after_the_last_attempt_a_message_is_dead(line: Line, outcome: Outcome, 
     assert line.told() == [
         "recall",
         "send",
+        "recall",
         "publish smsgw.dead",
         "confirmed smsgw.dead",
         f"publish smsgw.events {end}.acme",
@@ -387,6 +388,43 @@ def test_a_late_answer_to_a_message_that_was_sent_again_changes_nothing(line: Li
     found = result(line.ledger.recall("m1"))
     assert found is not None
     assert found.record.smsc_id == "B1"
+
+
+LAST = 3  # attempts that FakeChannel makes
+
+
+@pytest.mark.parametrize(
+    ("attempt", "outcome"),
+    [(2, Refused("no")), (2, Expired()), (LAST, Later("busy")), (LAST, Unknown("none"))],
+)
+def test_a_message_has_one_last_word_whenever_a_late_answer_comes(
+    line: Line, attempt: int, outcome: Outcome
+) -> None:
+    """While the last attempt is out, the earlier one's acceptance counts; after its end, nothing."""
+    for message_id, late in (("m1", "during"), ("m2", "after")):
+        first = msgspec.structs.replace(asked(), id=message_id)
+        answer: Deferred[Outcome] = Deferred()
+        line.session.answer = lambda _, answer=answer: answer
+        line.take(message_id=message_id, headers={ATTEMPT: attempt})
+        if late == "during":
+            result(line.outgoing.taken_late(line.channel, first, OK))
+        answer.callback(outcome)
+        result(line.outgoing.taken_late(line.channel, first, OK))
+        known = result(line.ledger.recall(message_id))
+        assert (known is not None) == (late == "during")
+    said = {event["id"]: event["event"] for event in line.broker.events()}
+    assert said["m1"] == "accepted"
+    assert said["m2"] in {"rejected", "expired", "unknown"}
+    assert [
+        each.properties.message_id for each in line.broker.published if each.exchange == "smsgw.dead"
+    ] == (["m2"] if attempt == LAST else [])
+
+
+def test_only_so_many_ends_are_remembered(line: Line) -> None:
+    line.outgoing._ended.update((str(number), None) for number in range(ENDED))
+    line.take(Refused("no"), headers={ATTEMPT: 2})
+    assert len(line.outgoing._ended) == ENDED
+    assert "m1" in line.outgoing._ended
 
 
 @pytest.mark.parametrize(("broken", "errors"), [({"recall"}, 0), (set(), 1)])
