@@ -146,6 +146,14 @@ def test_a_channel_without_receipts_has_the_last_word_too(tmp_path: Path) -> Non
     assert line.broker.events()[0]["final"] is True
 
 
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_message_that_was_given_no_id_takes_nobodys_receipt(line: Line, blank: str) -> None:
+    line.take(Accepted((Part(blank),)))
+    word = Report(state="delivered", smsc_id="0", stat="DELIVRD")
+    for key in (blank, "", "0"):
+        assert result(claimed(line.ledger, "acme", "acme", [("text", key)], "", word, NOW)).codec is None
+
+
 def test_an_event_carries_what_the_producer_gave(line: Line) -> None:
     line.take(OK, message(meta={"order": 7}), correlation_id="c1", reply_to="answers")
     assert line.broker.events()[0]["meta"] == {"order": 7}
