@@ -182,7 +182,7 @@ def _expect(db: sqlite3.Connection, number: int, accepted: Sequence[Acceptance])
 
 
 def _early(db: sqlite3.Connection, number: int, accepted: Acceptance) -> list[Owed]:
-    keys = [(key.part, key.key) for key in accepted.keys]
+    keys = [key.key for key in accepted.keys]
     record = accepted.record
     return receipts.early(db, number, accepted.account, keys, _digits(record.to), record.accepted)
 
