@@ -28,7 +28,7 @@ class Panel(NamedTuple):
 
 def plot(path: Path, panels: Sequence[Panel]) -> None:
     """The panels beside each other."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 4), squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4.5), squeeze=False)
     for panel, ax in zip(panels, axes[0], strict=True):
         for name, points in panel.lines.items():
             ax.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name)
@@ -57,7 +57,7 @@ def bars(path: Path, unit: str, rows: Mapping[str, Mapping[str, float]]) -> None
         ax.barh(names, widths, left=left, label=share)
         left = [a + b for a, b in zip(left, widths, strict=True)]
     ax.set_xlabel(unit)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     figure.tight_layout()
     figure.savefig(path, format="svg", metadata={"Date": None})
     plt.close(figure)
