@@ -17,7 +17,7 @@ from smsgw.simulator.modem.profile import Profile
 from smsgw.simulator.modem.reception import Said
 from smsgw.simulator.modem.schedule import Schedule
 from smsgw.simulator.modem.shared import Shared
-from smsgw.simulator.modem.typed import MAX_LINE, Request, NoCommand, requests
+from smsgw.simulator.modem.typed import MAX_LINE, NoCommand, Request, requests
 
 CTRL_Z, ESC, CR, BACKSPACE = 0x1A, 0x1B, 0x0D, 0x08
 MAX_PAYLOAD = 1000
@@ -177,7 +177,9 @@ class Interpreter:
     def _show_prompt(self, prompt: Prompt) -> None:
         behaviour, family = self.shared.behaviour, self.shared.family
         text = family.prompt if behaviour.prompt is None else behaviour.prompt
-        self._line.write(text.encode("ascii", "replace"))
+        self._noise("noise")
+        if not self.shared.dice.chance("prompt", behaviour.prompt_lost):
+            self._line.write(text.encode("ascii", "replace"))
         self._prompt = prompt
         self._busy = False
 
