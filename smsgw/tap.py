@@ -21,6 +21,7 @@ from twisted.python import usage
 
 from smsgw.clock import follow_monotonic_time
 from smsgw.config import Configuration, load
+from smsgw.control import Control
 from smsgw.errors import ConfigError, StorageError
 from smsgw.gateway.assembly import check_stores, gateway_of
 from smsgw.gateway.reload import Reload
@@ -90,6 +91,7 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
         reload = Reload(gateway, configuration, partial(load, path, os.environ), reactor)
         root = Root(configuration, reload, reactor)
         gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
+        Control(gateway, configuration.state_dir, reactor).setServiceParent(root)  # type: ignore[no-untyped-call]
         if configuration.manhole is not None:
             from smsgw.manhole import manhole_service  # noqa: PLC0415  Conch costs memory that few need
 

@@ -11,6 +11,7 @@ from smsgw import __version__
 from smsgw.cli.check import check
 from smsgw.cli.demo import demo
 from smsgw.cli.events import events
+from smsgw.cli.modem import modem as ask_modem
 from smsgw.cli.parts import parts
 from smsgw.cli.send import send
 from smsgw.simulator.command import smsc
@@ -30,5 +31,5 @@ def simulate() -> None:
 
 simulate.add_command(smsc)
 simulate.add_command(modem)
-for command in (check, demo, events, parts, send):
+for command in (check, demo, events, ask_modem, parts, send):
     main.add_command(command)

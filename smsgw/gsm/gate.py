@@ -196,7 +196,7 @@ class Gate:
         if not completed.ok:
             raise Stuck("PDU mode is refused")
         direct = self._direct()
-        if direct and self._facts.family.decline:
+        if self._facts.family.direct and self._facts.family.decline:
             # whoever was here before may have died before an acknowledgement: the network waits for it, and
             # brings nothing else meanwhile
             yield from ask(Command(line=self._facts.family.decline, timeout=10.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -115,6 +116,10 @@ def test_two_modems_share_a_queue(tmp_path: Path, start: Start) -> None:
     publish(gateway, 200)
     for modem in modems:
         modem.do("inbound", **{"from": "+46700000002", "text": f"hello {modem.link.name}"})
+    info = json.loads(smsgw("modem", "-c", str(gateway.config), "--json", "sim1", "info"))
+    assert (info["state"], info["family"], info["takes messages"]) == ("ready", "SIMCom", True)
+    asked = smsgw("modem", "-c", str(gateway.config), "sim2", "ussd", "*100#")
+    assert asked == "text: Balance: 12.50\nmore: no\n"
     ends = Ends(gateway)
     assert ends.wait(200) == {"delivered": 200}
     ends.wait_inbound({f"hello {modem.link.name}" for modem in modems})
@@ -124,8 +129,16 @@ def test_two_modems_share_a_queue(tmp_path: Path, start: Start) -> None:
     assert [each["peak_in_flight"] for each in counts] == [1, 1]
     assert all(each["submitted"] >= 60 for each in counts), "both were busy"
     assert "+4670" not in gateway.output, "no phone number in the log"
+    rss = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{gateway.popen.pid}/status").read_text())[1])
+    assert rss < 64 * 1024, "KiB, where 60 MiB are promised for the usual Python"
     assert gateway.end() == 0
     assert gateway.troubles == []
+    modems[0].do("behave", set={"retry": 0.5})
+    modems[0].do("inbound", **{"from": "+46700000002", "text": "while nobody takes it"})
+    probed = smsgw("modem", "-c", str(gateway.config), "sim1", "probe")
+    assert "signal dBm: -77" in probed
+    until(lambda: modems[0].counts["waiting"] == 0, 10, "it lies in the modem's storage")
+    assert [entry for entry in modems[0].entries("inbound") if entry["outcome"] == "taken"]
 
 
 def test_what_modems_do_wrong_loses_nothing(tmp_path: Path, start: Start) -> None:
