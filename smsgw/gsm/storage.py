@@ -99,8 +99,10 @@ class Storage:
             self._found(memory, index, line)
 
     def delete(self, handle: Handle) -> Script[None]:
-        """Of a handle that is settled as safe."""
-        if handle.memory is None or not (yield from self._select(handle.memory)):
+        """Of a handle that is settled as safe, and not deleted yet: its place may hold another one now."""
+        if handle.memory is None or not self._offered.get(handle):
+            return
+        if not (yield from self._select(handle.memory)):
             return
         completed = yield from ask(Command(line=f"AT+CMGD={handle.index}", timeout=25.0))
         gone = completed.error is not None and completed.error.code in {321, 21, 22}

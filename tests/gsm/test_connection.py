@@ -381,6 +381,29 @@ def test_a_deletion_that_fails_is_made_up_for_without_a_second_offer() -> None:
     assert len(bench.told(MessageReceived)) == 1
 
 
+def test_what_the_drain_has_deleted_is_not_deleted_once_more_when_another_lies_there() -> None:
+    bench = Bench(FAMILIES["Huawei"]()).open()
+    bench.modem.stored["SM"][1] = (MESSAGE, LENGTH)
+    bench.run(lambda: bool(bench.told(MessageReceived)))
+    (message,) = bench.told(MessageReceived)
+    feed = bench.modem.feed
+
+    def settled_while_it_is_listed(data: bytes) -> bytes:
+        if data == b"AT+CMGL=4\r" and bench.modem.memory == "SM":
+            bench.connection.settle(message.handle, bench.now, safe=True)
+        said = feed(data)
+        if data == b"AT+CMGD=1\r" and len(bench.told(MessageReceived)) == 1:
+            bench.modem.stored["SM"][1] = (MESSAGE[:-2] + "01", LENGTH)
+            said += lines('+CMTI: "SM",1')
+        return said
+
+    bench.modem.feed = settled_while_it_is_listed  # type: ignore[method-assign]
+    bench.run(most=100.0)
+    assert bench.modem.commands.count("AT+CMGD=1") == 1
+    assert len(bench.told(MessageReceived)) == 2
+    assert bench.modem.stored["SM"]
+
+
 def test_a_modem_that_indicates_nothing_is_asked() -> None:
     bench = Bench(FAMILIES["ZTE"]()).open()
     bench.modem.stored["SM"][1] = (MESSAGE, LENGTH)
@@ -427,9 +450,15 @@ def test_what_came_directly_before_a_restart_is_offered_again() -> None:
     (lost,) = bench.told(MessageReceived)
     bench.connection.settle(lost.handle, bench.now, safe=True)
     bench.settle()
-    assert not [command for command in bench.modem.commands if "CNMA" in command]
+    assert "AT+CNMA=0" not in bench.modem.commands
     bench.hear(CMT)
     assert len(bench.told(MessageReceived)) == 2
+
+
+def test_what_somebody_before_us_did_not_acknowledge_is_declined_so_that_it_comes_again() -> None:
+    for family, declined in (("SIMCom", 1), ("Huawei", 0)):
+        commands = Bench(FAMILIES[family]()).open().modem.commands
+        assert commands.count("AT+CNMA=2") == declined
 
 
 def test_no_more_are_offered_than_can_be_remembered() -> None:

@@ -45,6 +45,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     echo: bool | None = None
     prompt: str | None = None
     prompt_delay: Seconds = 0.0
+    prompt_lost: Share = 0.0
+    """It waits for the PDU and does not say so."""
     busy: Busy | None = None
     room: dict[str, Count] = {}
     """Of a memory, in place of the family's."""

@@ -18,7 +18,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
     `named`: identities are answered with their command's name. `prompt` is written as it stands; `escaped`
     is answered to an ESC there, empty for nothing. `indications` are the patterns of AT+CNMI that are
-    taken, five sets of digits, `""` where a field must be left out. `services` are the values of AT+CSMS.
+    taken, a set of digits for each parameter. `services` are the values of AT+CSMS.
     `acknowledgements` are the forms of AT+CNMA, `""` being the bare one; empty: the command is unknown.
     `memories` each with its room, the first one being selected at the start. `memories_named`: as many
     AT+CPMS wants at least. `reports_in` is the memory of status reports for <ds>=2, None where that does
@@ -86,7 +86,14 @@ FAMILIES = {
             extras=("+CLTS", "+CMTE"),
             strict_delete=False,
             ready=("+CPIN: READY", "Call Ready", "SMS Ready"),
-            noise=("RING", '+CIEV: 1,"20"', "+CREG: 1", "*PSUTTZ: 2026,1,1,0,0,0", "UNDER-VOLTAGE WARNNING"),
+            noise=(
+                "RING",
+                '+CIEV: 1,"20"',
+                "+CREG: 1",
+                "+CSQ: 18,0",
+                "*PSUTTZ: 2026,1,1,0,0,0",
+                "UNDER-VOLTAGE WARNNING",
+            ),
             counts_on=False,
         ),
         Family(

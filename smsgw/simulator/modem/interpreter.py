@@ -177,7 +177,9 @@ class Interpreter:
     def _show_prompt(self, prompt: Prompt) -> None:
         behaviour, family = self.shared.behaviour, self.shared.family
         text = family.prompt if behaviour.prompt is None else behaviour.prompt
-        self._line.write(text.encode("ascii", "replace"))
+        self._noise("noise")
+        if not self.shared.dice.chance("prompt", behaviour.prompt_lost):
+            self._line.write(text.encode("ascii", "replace"))
         self._prompt = prompt
         self._busy = False
 

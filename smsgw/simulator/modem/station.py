@@ -10,6 +10,7 @@ import os
 import tty
 from collections.abc import Callable
 from contextlib import suppress
+from errno import EEXIST
 from math import inf
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,6 +114,8 @@ class Station:
             OSError: no terminal, or no link can be made.
         """
         self._back = None
+        if self._link is not None and self._link.exists() and not self._link.is_symlink():
+            raise FileExistsError(EEXIST, "is no symbolic link", str(self._link))
         self._terminal = self._plug_in(self._heard)
         if self._link is not None:
             fresh = self._link.with_name(f"{self._link.name}.{os.getpid()}")
