@@ -190,7 +190,7 @@ def page(samples: Sequence[Sample], book: Book, ledger: float, messages: int) ->
     headlines = [
         Headline(
             f"{messages:,} messages with receipts through RabbitMQ and two channels, at two message centres",
-            f"{messages / samples[-1].at:,.0f}/s; final events missing {missing:,}, told twice {book.repeated:,}",
+            f"{messages / samples[-1].at:,.0f}/s; missing {missing:,}, told twice {book.repeated:,}",
             "every message final, once",
             not missing and not book.repeated,
             readme=True,
