@@ -44,6 +44,7 @@ from smsgw.smpp.pdu import (
     SubmitSmResp,
 )
 from smsgw.smpp.protocol import LinkClosed, SmppFactory, SmppProtocol
+from smsgw.smpp.receipt import LONGEST
 from smsgw.sms import split
 
 BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], ...]] = {
@@ -398,7 +399,7 @@ class SmppChannel:
             return Unsent(status.name)
         self._took(sent)
         if meaning == "ok" and isinstance(response, SubmitSmResp):
-            return Part(response.message_id)
+            return Part(response.message_id[:LONGEST])
         if meaning == "permanent":
             return Refused(status.name, status)
         return Later(status.name, status, budget=UNKNOWN_ATTEMPTS if meaning == "unknown" else None)

@@ -37,7 +37,7 @@ from smsgw.outcome import (
     Unsent,
 )
 from smsgw.smpp.connection import Timers
-from smsgw.smpp.constants import EsmClass, Tag, status_name
+from smsgw.smpp.constants import CommandId, EsmClass, Tag, status_name
 from smsgw.smpp.dialect import Dialect
 from smsgw.smpp.pdu import (
     BindReceiver,
@@ -50,9 +50,11 @@ from smsgw.smpp.pdu import (
     GenericNack,
     Pdu,
     SubmitSm,
+    UnknownPdu,
     response_to,
 )
 from smsgw.smpp.protocol import LINGER, SmppFactory, SmppProtocol
+from smsgw.smpp.receipt import LONGEST
 from smsgw.smpp.states import BOUND_BY
 from smsgw.sms.join import Fragment
 from smsgw.strict import Duration, Secret
@@ -503,6 +505,19 @@ def test_accepted() -> None:
     (pdu,) = rig.centre.submits
     assert (pdu.destination_addr, pdu.source_addr, pdu.short_message) == ("46700000001", "ACME", b"hi")
     assert (pdu.data_coding, pdu.registered_delivery) == (0, 1)
+
+
+def test_an_id_is_kept_only_as_far_as_a_receipts_id_is() -> None:
+    def long_winded(pdu: SubmitSm) -> Pdu:
+        return UnknownPdu(
+            command_id=CommandId.SUBMIT_SM_RESP, sequence_number=pdu.sequence_number, body=b"7" * 60_000
+        )
+
+    kept = Part("7" * LONGEST)
+    rig = bound()
+    rig.centre.answer = long_winded
+    assert rig.send()[0] == Accepted((kept,), OK)
+    assert late(long_winded).gateway.late == [("m1", Accepted((kept,), on_air=1))]
 
 
 def test_a_text_beyond_gsm_goes_as_ucs2() -> None:
