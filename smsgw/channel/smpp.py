@@ -31,7 +31,7 @@ from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Broken, Expired, Later, Outcome, Part, Refused, Unknown, Unsent
 from smsgw.smpp.constants import CommandStatus, status_name
 from smsgw.smpp.dialect import index_key
-from smsgw.smpp.events import Answer, Answered, LinkLost, TimedOut
+from smsgw.smpp.events import Answer, Answered, LinkLost, TimedOut, WindowFull
 from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import (
     BindReceiver,
@@ -211,6 +211,8 @@ class SmppSession:
                 self._protocol.request(pdu, answered)
             except EncodeError as error:
                 return Refused(str(error))
+            except WindowFull:  # some began before the last link was lost, and others fill this one
+                return Unsent(NO_MORE)
         return pdu
 
     def _broke_off(self, outcome: Broken, part: Interrupted) -> None:

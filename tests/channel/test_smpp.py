@@ -682,6 +682,12 @@ def test_a_session_that_is_not_bound_sends_nothing() -> None:
     assert rig.send() == [Unsent("the session takes no more")]
 
 
+def test_a_message_for_which_the_window_has_no_room_goes_back() -> None:
+    rig = bound(width=2)
+    rig.centre.answer = is_silent
+    assert [rig.send() for _ in range(3)] == [[], [], [Unsent("the session takes no more")]]
+
+
 def test_the_rate_is_kept_over_all_sessions() -> None:
     rig = bound(rate=1, sessions=2)
     rig.send()
