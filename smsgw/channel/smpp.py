@@ -233,7 +233,7 @@ class SmppSession:
         protocol = self._protocol
         if protocol is not None and isinstance(pdu, DeliverSm | DataSm):
             receiving = self.channel.receiving
-            taken = receiving.refuse(pdu) if self._taking.over else receiving.took(pdu)
+            taken = receiving.refuse(pdu) if self._taking.full else receiving.took(pdu)
             # on this link or not at all: on the next one its number would answer another request
             self._taking.add(taken.addCallback(protocol.respond))
         else:

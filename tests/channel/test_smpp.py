@@ -19,6 +19,7 @@ from smsgw.channel.late import REMEMBERED, Interrupted, Unanswered
 from smsgw.channel.link import STEADY
 from smsgw.channel.rate import CALM, FIRST_PAUSE, START
 from smsgw.channel.smpp import PATIENCE, SmppChannel, SmppSession
+from smsgw.channel.taking import MOST
 from smsgw.config import SmppSettings, SmppTimers
 from smsgw.errors import PeerError, StorageError
 from smsgw.folding import Report
@@ -1038,6 +1039,17 @@ def test_a_fault_of_ours_takes_no_receipt_either() -> None:
     rig.gateway.word = lambda: fail(ZeroDivisionError("ours"))
     assert rig.receive() == [(DeliverSmResp.__name__, 0x64)]
     assert rig.count("errors", "receipt") == 1
+
+
+def test_what_a_store_that_stands_still_leaves_unanswered_is_bounded_over_all_links() -> None:
+    rig = bound()
+    rig.gateway.word = Deferred
+    for _ in range(MOST):
+        rig.session.received(RECEIPT)
+    rig.network.cut()
+    rig.wait(1)
+    assert rig.receive() == [("DeliverSmResp", 0x64)]
+    assert len(rig.gateway.receipts) == MOST
 
 
 def test_a_late_answer_stays_off_the_next_link() -> None:
