@@ -106,6 +106,18 @@ def test_with_everything_there_nothing_is_said(machine: Machine) -> None:
     assert machine.bootstrap("packages") == (0, "")
 
 
+def test_a_missing_compiler_is_named_before_the_benchmarks(machine: Machine) -> None:
+    machine.put("apt-get", REFUSING)
+    assert "as root: apt-get install gcc libc6-dev\n" in machine.bootstrap("bench")[1]
+
+
+def test_a_missing_compiler_is_installed_where_that_may_be(machine: Machine) -> None:
+    machine.put("apt-get", REFUSING)
+    machine.put("id", ROOT_USER)
+    machine.put("scripts/debian-install", '#!/bin/sh\necho installed "$@" >&2\n')
+    assert "installed gcc libc6-dev\n" in machine.bootstrap("bench")[1]
+
+
 @pytest.mark.parametrize(
     ("pythons", "environ", "expected"),
     [
@@ -140,4 +152,4 @@ def test_the_newest_python_is_chosen(machine: Machine) -> None:
 
 
 def test_an_unknown_wish_is_a_usage_error(machine: Machine) -> None:
-    assert machine.bootstrap("walk") == (1, "smsgw: usage: scripts/bootstrap run|dev|packages\n")
+    assert machine.bootstrap("walk") == (1, "smsgw: usage: scripts/bootstrap run|dev|bench|packages\n")

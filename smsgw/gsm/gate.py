@@ -100,6 +100,7 @@ class Gate:
         facts.revision = yield from self._say("AT+CGMR")
         facts.imei = _digits((yield from self._say("AT+CGSN")))
         facts.family = family_of(facts.manufacturer, facts.model)
+        self._pins.met(facts.imei)
         self._tell(Identified(facts.manufacturer, facts.model, facts.revision, facts.family.name))
         if self._settings.imei and facts.imei != self._settings.imei:
             raise Halted("the IMEI is another than the one configured", reopen=True)

@@ -19,6 +19,7 @@ from smsgw.gsm.events import (
     AcknowledgementRefused,
     Handle,
     LineIgnored,
+    Looked,
     PduLost,
     SentLate,
     UssdAnswered,
@@ -81,6 +82,15 @@ class Jobs:
 
     # -- what the application asks for
 
+    @property
+    def settling(self) -> bool:
+        """Whether something settled waits to be deleted or acknowledged."""
+        return bool(self._settled)
+
+    def look(self) -> None:
+        """Before its time."""
+        self._look_at = -inf
+
     def settle(self, handle: Handle, *, safe: bool) -> None:
         if self.storage.settle(handle, safe=safe) and (handle.memory or self._facts.acknowledges):
             self._settled.append((handle, safe))
@@ -133,6 +143,7 @@ class Jobs:
         yield from look(self._facts, self._tell)
         yield from look_at_registration(self._facts, self._tell)
         yield from remind(self._facts)
+        self._tell(Looked())
 
     def _ask_ussd(self, command: Command) -> Script[None]:
         completed = yield from ask(command)
