@@ -69,7 +69,9 @@ def test_without_root_and_sudo_missing_packages_are_named_and_what_they_cost(mac
     status, said = machine.bootstrap("packages")
     assert status == 0
     assert "rabbitmq-server is not installed: the tests of the broker RabbitMQ will be skipped" in said
-    assert said.endswith("as root: apt-get install rabbitmq-server tshark faketime openssh-client gammu gammu-smsd\n")
+    assert said.endswith(
+        "as root: apt-get install rabbitmq-server tshark faketime openssh-client gammu gammu-smsd\n"
+    )
 
 
 def test_a_sudo_that_asks_for_a_password_is_no_sudo(machine: Machine) -> None:
