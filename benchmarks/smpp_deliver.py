@@ -141,7 +141,7 @@ def main(window: int = 50, messages: int = 10_000, rounds: int = 7) -> None:
             best[name] = min(seconds, best.get(name, seconds))
         gc.collect()
     for name, seconds in best.items():
-        print(f"{name:20} {seconds / messages * 1e6:7.2f} us a message")  # noqa: T201
+        print(f"{name:20} {seconds / messages * 1e6:7.2f} us a message")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from smsgw.broker.topology import RETRY_STEPS
 from smsgw.gsm.port import PREFIX, port_of
 from smsgw.gsm.settings import Settings as ModemSettings
 from smsgw.smpp.connection import Timers
-from smsgw.smpp.dialect import Dialect
+from smsgw.smpp.dialect import ALPHANUMERIC_LENGTH, AddressRule, Dialect, address
+from smsgw.smpp.fields import EncodeError
 from smsgw.sms.coding import MAX_PARTS
 from smsgw.sms.shift_tables import LanguageName
 from smsgw.sms.transliterate import Scope
@@ -25,7 +26,8 @@ Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Width: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Rate: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
-ENDPOINTS = ("tcp:", "tls:", "ssl:", "unix:")
+SOCKETS = ("tcp", "tls", "ssl")
+MAX_PORT = 65_535
 QUIET = r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d"
 
 
@@ -163,14 +165,32 @@ def account_of(name: str, channel: ChannelSettings) -> str:
 
 def impossible(path: str, channel: ChannelSettings) -> Iterator[Problem]:
     """Settings of one channel that can't work, or not together."""
+    if isinstance(channel, GsmSettings):
+        yield from _impossible_gsm(path, channel)
+        return
+    yield from _impossible_sender(path, channel)
     if isinstance(channel, SmppSettings):
         yield from _impossible_smpp(path, channel)
-    elif isinstance(channel, GsmSettings):
-        yield from _impossible_gsm(path, channel)
+
+
+def _impossible_sender(path: str, channel: ChannelSettings) -> Iterator[Problem]:
+    """By the rules of the channel's own addresses; something without letters is meant as a number."""
+    if channel.from_ is None:
+        return
+    rule = channel.dialect.source if isinstance(channel, SmppSettings) else AddressRule()
+    expected = f"expected digits, + and digits, or a name of 1 to {ALPHANUMERIC_LENGTH} characters"
+    number = re.fullmatch(r"\+?[0-9]+", channel.from_)
+    try:
+        address(channel.from_, rule, "from")
+    except EncodeError as error:
+        yield Problem(f"{path}.from", f"{error.problem}; {expected}, found {shown(channel.from_)}")
+    else:
+        if not number and not any(character.isalpha() for character in channel.from_):
+            yield Problem(f"{path}.from", f"{expected}, found {shown(channel.from_)}")
 
 
 def _impossible_smpp(path: str, channel: SmppSettings) -> Iterator[Problem]:
-    if not channel.endpoint.startswith(ENDPOINTS):
+    if not _is_address(channel.endpoint):
         yield Problem(
             f"{path}.endpoint",
             f"expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found {shown(channel.endpoint)}",
@@ -188,6 +208,18 @@ def _impossible_smpp(path: str, channel: SmppSettings) -> Iterator[Problem]:
             f"{total} in flight at {channel.rate:g} parts per second take {total / channel.rate:g} s, "
             f"more than half of the response timeout ({timeout:g} s): responses would come too late",
         )
+
+
+def _is_address(endpoint: str) -> bool:
+    """A host and a port, or a path. What else an endpoint says, and in which words, Twisted knows."""
+    kind, *arguments = re.split(r"(?<!\\):", endpoint)
+    named = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    places = [argument for argument in arguments if "=" not in argument]
+    if kind == "unix":
+        return bool(named.get("path") or "".join(places[:1]))
+    host = named.get("host") or "".join(places[:1])
+    port = named.get("port") or "".join(places[-1:] if "host" in named else places[1:2])
+    return kind in SOCKETS and bool(host) and port.isdecimal() and 1 <= int(port[:6]) <= MAX_PORT
 
 
 _FORMS = {
@@ -211,6 +243,6 @@ def _impossible_gsm(path: str, channel: GsmSettings) -> Iterator[Problem]:
             port_of(channel.endpoint)
         except ValueError as error:
             yield Problem(f"{path}.endpoint", str(error))
-    elif not channel.endpoint.startswith(ENDPOINTS):
+    elif not _is_address(channel.endpoint):
         expected = f"serial:DEVICE or tcp:HOST:PORT, found {shown(channel.endpoint)}"
         yield Problem(f"{path}.endpoint", f"expected {expected}")

@@ -88,7 +88,7 @@ def test_the_command_line_is_checked(arguments: list[str]) -> None:
             "channels.a.password: the environment variable NO_SUCH is not set",
         ),
         (
-            'state_dir = "s"\n[channels.a]\ntype = "smpp"\nendpoint = "tcp:h"\nsystem_id = "x"',
+            'state_dir = "s"\n[channels.a]\ntype = "smpp"\nendpoint = "tcp:h:1:b=2"\nsystem_id = "x"',
             "channels.a.endpoint: not an endpoint",
         ),
         (GOOD + '[broker]\nurl = "amqp://host:port:1"', "broker.url"),
@@ -199,3 +199,13 @@ sys.exit(reactor.seconds is not time.monotonic)
 def test_the_daemons_timers_follow_the_monotonic_clock(config: Path) -> None:
     """In a process of its own: the reactor there is for good."""
     assert subprocess.run([sys.executable, "-c", MAKE, str(config)], check=False).returncode == 0
+
+
+def test_a_running_daemon_looks_for_cycles_seldom() -> None:
+    """In another process: what is frozen stays so."""
+    script = (
+        "import gc; from smsgw.tap import collect_seldom; collect_seldom();"
+        "print(*gc.get_threshold(), gc.get_freeze_count() > 0)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["10000", "20", "20", "True"]

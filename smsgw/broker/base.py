@@ -15,7 +15,7 @@ The rules that keep messages from getting lost:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -60,6 +60,16 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
     expiration: str | None = None
     message_id: str | None = None
     timestamp: int | None = None
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """One message to store; `exchange` `""` publishes to the queue named `key`."""
+
+    exchange: str
+    key: str
+    body: bytes
+    properties: Properties = Properties()
+    mandatory: bool = False
 
 
 class Delivery(Protocol):
@@ -167,6 +177,13 @@ class Broker(Protocol):
         `mandatory`, `Unroutable`. It never waits for a connection.
         """
 
+    def publish_all(self, publishes: Sequence[Publish]) -> Deferred[list[Exception | None]]:
+        """Store several messages: one Deferred for all of them, that never fails.
+
+        It fires when the fate of each is known, with None for what is stored and else with what `publish`
+        would have failed with.
+        """
+
     def consume(self, queue: str, width: int, deliver: Deliver) -> Consumer:
         """Hand the queue's messages to `deliver`, at most `width` unsettled, until cancelled.
 
@@ -183,3 +200,10 @@ class Broker(Protocol):
         For a person who looks on: nothing waits for the watcher, and after a reconnect it goes on
         with what comes then. Fires when the watch is in place.
         """
+
+
+def the_only(errors: Sequence[Exception | None]) -> None:
+    """`publish` by `publish_all`: raise what became of the one publish, if it is an error."""
+    (error,) = errors
+    if error is not None:
+        raise error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from smsgw import __version__
+from smsgw.cli.bench import bench
 from smsgw.cli.check import check
 from smsgw.cli.demo import demo
 from smsgw.cli.events import events
@@ -31,5 +32,5 @@ def simulate() -> None:
 
 simulate.add_command(smsc)
 simulate.add_command(modem)
-for command in (check, demo, events, ask_modem, parts, send):
+for command in (bench, check, demo, events, ask_modem, parts, send):
     main.add_command(command)

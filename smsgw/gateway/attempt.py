@@ -9,7 +9,7 @@ import msgspec
 from smsgw.channel.base import Channel
 from smsgw.folding import Record
 from smsgw.gateway.events import about
-from smsgw.ledger.base import Key
+from smsgw.ledger.base import Acceptance, Key
 from smsgw.message import Event, EventKind, Submission
 from smsgw.outcome import Accepted, Outcome, Progress, Status
 
@@ -73,6 +73,10 @@ class Attempt(msgspec.Struct, frozen=True):
             correlation_id=self.submission.correlation_id,
             reply_to=self.submission.reply_to,
         )
+
+    def acceptance(self, now: float) -> Acceptance:
+        """What the ledger is told; at least one part was taken."""
+        return Acceptance(self.channel.account, self.record(now), self.keys(), self.resumed)
 
     def keys(self) -> list[Key]:
         """Under which ids receipts will come for the parts taken so far."""

@@ -1,10 +1,15 @@
-"""How many messages are under way between a delivery and its settlement, and when there are none."""
+"""Messages under way between a delivery and its settlement: each, how many, and when there are none."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 
 from twisted.internet.defer import Deferred
+
+from smsgw.broker.base import Consumer, Delivery
+from smsgw.channel.base import Session
+from smsgw.ledger.base import Acceptance
+from smsgw.message import Submission
 
 
 class Carrying:
@@ -64,3 +69,43 @@ class UnderWay:
             waiting: Deferred[None] = Deferred()
             self._waiting.setdefault(message_id, []).append(waiting)
             await waiting
+
+
+class Feed(Carrying):
+    """The consumer that feeds one session, and how much of what it gave is being carried.
+
+    When the broker's connection is lost it takes everything back and hands it out again, while the
+    session still waits for answers. So more than the width may be out for a while; what is over it
+    waits for a place.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.consumer: Consumer | None = None
+        self.waiting: deque[Delivery] = deque()
+
+    @property
+    def free(self) -> int:
+        """Places for those that wait; below 0 where the last that came has none."""
+        return self.session.width - (self.carrying - len(self.waiting))
+
+    def __repr__(self) -> str:
+        return f"<feed {self.session.name}: {self.carrying}/{self.session.width}>"
+
+
+class Carried:
+    """One message between its delivery and its settlement, and what is known of it so far.
+
+    `submission` is there once it is decoded, `acceptance` once it was `taken`.
+    """
+
+    __slots__ = ("acceptance", "delivery", "feed", "submission", "taken")
+
+    acceptance: Acceptance
+
+    def __init__(self, feed: Feed, delivery: Delivery) -> None:
+        self.feed = feed
+        self.delivery = delivery
+        self.submission: Submission | None = None
+        self.taken = False

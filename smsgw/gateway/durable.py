@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from smsgw.broker.base import Broker, BrokerError, Delivery, Properties, QueueFull, Unroutable
 from smsgw.broker.topology import Names
 from smsgw.errors import SmsgwError, StorageError, Undecodable
-from smsgw.gateway.events import Events, undecodable
+from smsgw.gateway.events import Events, Told, undecodable
 from smsgw.message import Event, Submission, decode
 from smsgw.metrics import Metrics
 from smsgw.outcome import Progress
@@ -134,6 +134,11 @@ def _passing(header: str) -> bool:
     return header in ("x-death", HOME) or header.startswith(("x-first-death-", "x-last-death-"))
 
 
+def _addressed(delivery: Delivery, event: Event) -> Told:
+    properties = delivery.properties
+    return event, properties.correlation_id, properties.reply_to
+
+
 class Durable:
     """Does the durable steps."""
 
@@ -184,11 +189,7 @@ class Durable:
 
     async def tell(self, delivery: Delivery, event: Event) -> None:
         """Publish an event about a delivery's message."""
-        properties = delivery.properties
-        await self._insist(
-            delivery,
-            lambda: self._events.tell(event, properties.correlation_id, properties.reply_to),
-        )
+        await self._insist(delivery, lambda: self._events.tell(*_addressed(delivery, event)))
 
     async def dead_letter(self, delivery: Delivery, reason: str, kind: str) -> None:
         """Copy a message to the dead letters; `kind` is for the count."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from smsgw.broker.base import Broker, Properties
+import msgspec
+
+from smsgw.broker.base import Broker, Properties, Publish, the_only
 from smsgw.broker.topology import Names
 from smsgw.message import Event, EventKind, Submission, encode, event_id, timestamp
 from smsgw.metrics import Metrics
 from smsgw.outcome import Status
+
+Told: TypeAlias = tuple[Event, str | None, str | None]
+"""An event, its message's correlation_id, and the queue at which its message asked to be answered."""
 
 
 class Events:
@@ -26,14 +33,31 @@ class Events:
         Raises:
             BrokerError: it may not be stored; telling it again is harmless, its `event_id` stays.
         """
-        body = encode(event)
-        properties = Properties(
-            message_id=event.event_id, correlation_id=correlation_id, timestamp=int(self._now())
+        the_only(await self.tell_all([(event, correlation_id, reply_to)]))
+
+    async def tell_all(self, told: Sequence[Told]) -> list[Exception | None]:
+        """Publish events together; once the fate of each is known, None for what is stored, else an error."""
+        at = int(self._now())
+        publishes = [self._publish(event, correlation_id, at) for event, correlation_id, _ in told]
+        answers = {
+            index: msgspec.structs.replace(publishes[index], exchange="", key=reply_to)
+            for index, (_, _, reply_to) in enumerate(told)
+            if reply_to
+        }
+        errors = await self._broker.publish_all([*publishes, *answers.values()])
+        for index, error in zip(answers, errors[len(told) :], strict=True):
+            errors[index] = errors[index] or error
+        errors = errors[: len(told)]
+        stored = Counter(
+            event.event for (event, _, _), error in zip(told, errors, strict=True) if error is None
         )
-        await self._broker.publish(self._names.events, event.key, body, properties)
-        if reply_to:
-            await self._broker.publish("", reply_to, body, properties)
-        self._count.labels(event.event).inc()
+        for kind, number in stored.items():
+            self._count.labels(kind).inc(number)
+        return errors
+
+    def _publish(self, event: Event, correlation_id: str | None, at: int) -> Publish:
+        properties = Properties(message_id=event.event_id, correlation_id=correlation_id, timestamp=at)
+        return Publish(self._names.events, event.key, encode(event), properties)
 
 
 def about(

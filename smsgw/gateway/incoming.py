@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from smsgw.broker.base import Broker, Properties, Unavailable
+from smsgw.broker.base import Broker, Properties, Publish, Unavailable, the_only
 from smsgw.broker.topology import Names
 from smsgw.channel.base import Channel
 from smsgw.clock import Seldom
@@ -95,12 +95,13 @@ class Incoming:
         # numbers mean one phone within an account: its parts may come over any of its channels
         key = join.key(fragment, channel.account, source.lstrip("+"), destination.lstrip("+"))
         if key is None:
-            await self._publish(inbound(arrival, [fragment]))
+            the_only(await self._publish([inbound(arrival, [fragment])]))
             return
         kept = await self._ledger.keep(key, fragment, arrival, limit=self.max_parts)
         self._note(channel, source, kept)
-        for owed in kept.owed:
-            await self._outbox.pay(owed)
+        for error in await self._outbox.pay(kept.owed):
+            if error is not None:
+                raise error
         if kept.what == "full":
             raise StorageError(f"{channel.name}: {self.max_parts} parts of incomplete messages wait already")
 
@@ -123,15 +124,25 @@ class Incoming:
             self._full.discard(channel.account)
             self.log.info("{channel}: parts of long messages are taken again", channel=channel.name)
 
-    async def _pay(self, owed: OwedInbound) -> None:
-        await self._publish(owed.inbound)
+    async def _pay(self, owed: Sequence[OwedInbound]) -> list[Exception | None]:
+        return await self._publish([each.inbound for each in owed])
 
-    async def _publish(self, message: Inbound) -> None:
+    async def _publish(self, messages: Sequence[Inbound]) -> list[Exception | None]:
+        """For each None once it is stored, or why it is not."""
         if self._broker.state.name == "blocked":
             # a confirm might take hours, and the SMSC would send the message again and again meanwhile
-            raise Unavailable("the broker takes no publishes at the moment")
+            return [Unavailable("the broker takes no publishes at the moment") for _ in messages]
+        errors = await self._broker.publish_all([self._publish_of(each) for each in messages])
+        for message, error in zip(messages, errors, strict=True):
+            if error is None:
+                self._count(message)
+        return errors
+
+    def _publish_of(self, message: Inbound) -> Publish:
         properties = Properties(message_id=message.id, timestamp=int(self._now()))
-        await self._broker.publish(self._names.inbound, message.key, encode(message), properties)
+        return Publish(self._names.inbound, message.key, encode(message), properties)
+
+    def _count(self, message: Inbound) -> None:
         result = "complete" if message.complete else "incomplete"
         self._metrics.inbound.labels(message.channel, result).inc()
         if message.error is not None and self._unread.due() is not None:
@@ -168,4 +179,4 @@ class Incoming:
                     count=len(overdue.owed),
                     timeout=self.assembly_timeout,
                 )
-            await DeferredList([self._outbox.paid(each) for each in overdue.owed])
+            await self._outbox.paid(overdue.owed)

@@ -6,11 +6,11 @@ broker's outage. It is paid at once by whoever caused it, and by a sweep where t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from prometheus_client import Counter
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -28,7 +28,7 @@ D = TypeVar("D", bound=Debt)
 
 
 class Outbox(Generic[D]):
-    """`owed` gives the oldest debts, at most so many; `publish` ends when one is confirmed.
+    """`owed` gives the oldest debts, at most so many; `publish` says of each what kept it from being stored.
 
     `errors` counts what nobody expected.
     """
@@ -39,7 +39,7 @@ class Outbox(Generic[D]):
         self,
         *,
         owed: Callable[[int], Deferred[Sequence[D]]],
-        publish: Callable[[D], Coroutine[Any, Any, None]],
+        publish: Callable[[Sequence[D]], Awaitable[Sequence[Exception | None]]],
         clear: Callable[[Sequence[int]], Deferred[None]],
         errors: Counter,
     ) -> None:
@@ -49,22 +49,35 @@ class Outbox(Generic[D]):
         self._errors = errors
         self._paying: set[int] = set()
 
-    async def pay(self, debt: D) -> None:
-        """Pay one debt.
+    async def pay(self, debts: Sequence[D]) -> list[Exception | None]:
+        """Pay debts: for each None, or why it could not be paid. Then it stays owed, and is swept up later.
 
         Raises:
-            BrokerError, StorageError: it stays owed, and is swept up later.
+            StorageError: some may be told already, and will be told again.
         """
-        self._paying.add(debt.number)
+        if not debts:
+            return []
+        numbers = [each.number for each in debts]
+        self._paying.update(numbers)
         try:
-            await self._publish(debt)
-            await self._clear([debt.number])
+            errors = list(await self._publish(debts))
+            paid = [number for number, error in zip(numbers, errors, strict=True) if error is None]
+            if paid:
+                await self._clear(paid)
         finally:
-            self._paying.discard(debt.number)
+            self._paying.difference_update(numbers)
+        return errors
 
-    def paid(self, debt: D) -> Deferred[bool]:
-        """Whether a debt is paid now. Never fails."""
-        return Deferred.fromCoroutine(self.pay(debt)).addCallbacks(lambda _: True, self.postponed)
+    def paid(self, debts: Sequence[D]) -> Deferred[bool]:
+        """Whether debts are paid now, all of them. Never fails."""
+        return Deferred.fromCoroutine(self._paid(debts)).addErrback(self.postponed)
+
+    async def _paid(self, debts: Sequence[D]) -> bool:
+        debts = [each for each in debts if each.number not in self._paying]
+        errors = [error for error in await self.pay(debts) if error is not None]
+        for error in errors:
+            self.postponed(Failure(error))  # type: ignore[no-untyped-call]
+        return not errors
 
     def postponed(self, failure: Failure) -> bool:
         """Something could not be done now: said and counted only where that is no store's fault."""
@@ -77,6 +90,5 @@ class Outbox(Generic[D]):
         """Pay everything that is owed, `step` debts at a time, while it is `wanted` and goes well."""
         more = True
         while more and wanted():
-            owed = [each for each in await self._owed(step) if each.number not in self._paying]
-            paid = await DeferredList([self.paid(each) for each in owed])
-            more = len(owed) == step and all(told for _, told in paid)
+            owed = await self._owed(step)
+            more = await self.paid(owed) and len(owed) == step

@@ -1,15 +1,17 @@
-"""The straight line of a message: queue, channel, outcome, ledger, event, acknowledgement.
+"""The straight line of a message: queue, channel, outcome, ledger, acknowledgement, event.
 
-`carry` is the whole story of one delivery. Each step must be durable before the next: the outcome is
-remembered in the ledger, then the event is confirmed by the broker, and only then is the delivery
-acknowledged. A crash anywhere repeats a step and loses nothing; what was accepted by a message centre
-is found in the ledger when the delivery comes again, and is not sent twice. Of a long message that was
-broken off the ledger knows the parts that were taken: the next attempt goes on behind them.
+`carry` is the whole story of one delivery. Each step must be durable before the next. Nearly all messages
+are accepted: the ledger remembers that and owes the event, in one transaction, then the delivery is
+acknowledged and the event published (`smsgw.gateway.settling`, for many messages together). What else a
+message can come to is told first and then acknowledged. A crash anywhere repeats a step and loses nothing;
+what was accepted by a message centre is found in the ledger when the delivery comes again, and is not sent
+twice. Of a long message that was broken off the ledger knows the parts that were taken: the next attempt
+goes on behind them.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 
@@ -20,42 +22,24 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw import folding
-from smsgw.broker.base import Broker, Consumer, Delivery
+from smsgw.broker.base import Broker, Delivery
 from smsgw.broker.topology import ROUTE_KEY
 from smsgw.channel.base import Channel, Session
 from smsgw.config import Dedupe
 from smsgw.errors import StorageError, Undecodable
-from smsgw.folding import Record
 from smsgw.gateway.attempt import Attempt
-from smsgw.gateway.carrying import Carrying, UnderWay
+from smsgw.gateway.carrying import Carried, Feed, UnderWay
 from smsgw.gateway.durable import PAUSE, Durable, TakenBack, continued, next_attempt, repeated, submission_of
+from smsgw.gateway.settling import Settling
 from smsgw.ledger.base import Ledger, Owed, Recalled
 from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
 
-
-class Feed(Carrying):
-    """The consumer that feeds one session, and how much of what it gave is being carried.
-
-    When the broker's connection is lost it takes everything back and hands it out again, while the
-    session still waits for answers. So more than the width may be out for a while; what is over it
-    waits for a place.
-    """
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.consumer: Consumer | None = None
-        self.waiting: deque[Delivery] = deque()
-
-    @property
-    def free(self) -> int:
-        """Places for those that wait; below 0 where the last that came has none."""
-        return self.session.width - (self.carrying - len(self.waiting))
-
-    def __repr__(self) -> str:
-        return f"<feed {self.session.name}: {self.carrying}/{self.session.width}>"
+SLICE = 32
+"""Messages that are begun in one turn of the reactor. What is written in a turn leaves at its end, so of
+hundreds that are handed out together the first ones need not wait for the last; and their answers come apart,
+so that places in the width are free one after the other instead of all together."""
 
 
 class Outgoing:
@@ -71,7 +55,7 @@ class Outgoing:
         *,
         metrics: Metrics,
         clock: IReactorTime,
-        pay: Callable[[Sequence[Owed]], None],
+        pay: Callable[[Sequence[Owed]], Deferred[bool]],
         dedupe: Dedupe = "redelivered",
         limited: Container[str] = (),
     ) -> None:
@@ -85,10 +69,12 @@ class Outgoing:
         self._metrics = metrics
         self._clock = clock
         self._pay = pay
+        self._settling = Settling(ledger, durable, pay=pay, over=self._over)
         self._under_way = UnderWay()
+        self._begun = 0
+        self._next_turn: list[tuple[Feed, Delivery]] = []
         self._dedupe = dedupe
         self.limited = limited
-        self._taken: set[Delivery] = set()
 
     # -- sessions come and go -------------------------------------------------------------------
 
@@ -129,7 +115,7 @@ class Outgoing:
             del self.feeds[feed.session]
 
     def _take(self, feed: Feed, delivery: Delivery) -> None:
-        """A delivery arrived. Whatever goes wrong in a way that nobody expected ends here."""
+        """A delivery arrived."""
         feed.began()
         if feed.free < 0:
             feed.waiting.append(delivery)
@@ -137,11 +123,44 @@ class Outgoing:
             self._start(feed, delivery)
 
     def _start(self, feed: Feed, delivery: Delivery) -> None:
-        carried = Deferred.fromCoroutine(self.carry(delivery, feed.session))
-        carried.addErrback(self._failed, delivery)
-        carried.addBoth(self._ended, feed)
+        """Begin with it, or in the next turn of the reactor if this one has begun with `SLICE` already."""
+        if self._begun >= SLICE:
+            self._next_turn.append((feed, delivery))
+            return
+        if not self._begun:
+            self._clock.callLater(0, self._turn)
+        self._begun += 1
+        Deferred.fromCoroutine(self._carry_guarded(Carried(feed, delivery)))
 
-    def _ended(self, _: object, feed: Feed) -> None:
+    def _turn(self) -> None:
+        self._begun = 0
+        waiting, self._next_turn = self._next_turn, []
+        for feed, delivery in waiting:
+            if delivery.stale:
+                self._free(feed)
+            else:
+                self._start(feed, delivery)
+
+    async def _carry_guarded(self, one: Carried) -> None:
+        """Whatever goes wrong in a way that nobody expected ends here."""
+        try:
+            await self.carry(one)
+        except Exception:  # noqa: BLE001  the outermost edge
+            self._over(one, Failure())  # type: ignore[no-untyped-call]
+        else:
+            if not one.taken:
+                self._over(one, None)
+
+    def _over(self, one: Carried, failure: Failure | None) -> None:
+        """A message is settled, or nothing more can be done for it: its place is free."""
+        if one.submission is not None:
+            self._under_way.ended(one.submission.id)
+        if failure is not None:
+            self._failed(failure, one)
+        self._free(one.feed)
+
+    def _free(self, feed: Feed) -> None:
+        """A place of a feed is free: for the next one that waits for it."""
         feed.ended()
         while feed.waiting and feed.free > 0:
             delivery = feed.waiting.popleft()
@@ -150,19 +169,19 @@ class Outgoing:
             else:
                 self._start(feed, delivery)
 
-    def _failed(self, failure: Failure, delivery: Delivery) -> None:
-        taken = delivery in self._taken
-        self._taken.discard(delivery)
+    def _failed(self, failure: Failure, one: Carried) -> None:
+        delivery = one.delivery
         if isinstance(failure.value, TakenBack):
             return
         if isinstance(failure.value, CancelledError):
             delivery.nack()
             return
         self._metrics.errors.labels("outgoing").inc()
-        if taken:
+        if one.taken:
             # back in its queue it would be sent again, and fail again, each second
             self.log.failure("a message that was taken could not be settled; to the dead", failure=failure)
-            Deferred.fromCoroutine(self._bury(delivery)).addErrback(self._failed, delivery)
+            one.taken = False
+            Deferred.fromCoroutine(self._bury(delivery)).addErrback(self._failed, one)
             return
         self.log.failure("a message could not be carried; it goes back to its queue", failure=failure)
         self._clock.callLater(PAUSE, delivery.nack)
@@ -175,9 +194,9 @@ class Outgoing:
 
     # -- one message ------------------------------------------------------------------------------
 
-    async def carry(self, delivery: Delivery, session: Session) -> None:
+    async def carry(self, one: Carried) -> None:
         """One message, from its queue to the air and to what its producer hears."""
-        channel = session.channel.name
+        delivery, channel = one.delivery, one.feed.session.channel.name
         self._metrics.taken.labels(channel).inc()
         try:
             submission = submission_of(delivery, self._durable.now())
@@ -188,48 +207,45 @@ class Outgoing:
         if delivery.stale:
             raise TakenBack("taken back before its turn came")
         self._under_way.began(submission.id)
-        try:
-            return await self._carry(delivery, session, submission)
-        finally:
-            self._under_way.ended(submission.id)
+        one.submission = submission
+        return await self._carry(one, submission)
 
     def _repeated(self, delivery: Delivery, submission: Submission) -> bool:
         return self._dedupe == "always" or repeated(delivery, submission)
 
-    async def _carry(self, delivery: Delivery, session: Session, submission: Submission) -> None:
-        channel = session.channel.name
-        known = await self._known(delivery, submission)
-        if known is not None and known.record.progress is None:
-            self._metrics.redelivered.labels(channel).inc()
-            return await self._told_again(delivery, known)
-        if known is not None:
-            submission = msgspec.structs.replace(submission, progress=known.record.progress)
+    async def _carry(self, one: Carried, submission: Submission) -> None:
+        session = one.feed.session
+        if submission.identified and self._repeated(one.delivery, submission):
+            # it may have been accepted before, or some of its parts
+            known = await self._durable.stored(lambda: self._ledger.recall(submission.id))
+            if known is not None and known.record.progress is None:
+                self._metrics.redelivered.labels(session.channel.name).inc()
+                return await self._told_again(one.delivery, known)
+            if known is not None:
+                submission = msgspec.structs.replace(submission, progress=known.record.progress)
         outcome = await session.deliver(submission)
-        self._metrics.outcomes.labels(channel, type(outcome).__name__.lower()).inc()
-        return await self._settle(delivery, Attempt(session.channel, submission, outcome))
-
-    async def _known(self, delivery: Delivery, submission: Submission) -> Recalled | None:
-        """What the ledger says of a message that may have been accepted before, or some of its parts."""
-        if not submission.identified or not self._repeated(delivery, submission):
-            return None
-        return await self._durable.stored(lambda: self._ledger.recall(submission.id))
+        self._metrics.outcomes.labels(session.channel.name, type(outcome).__name__.lower()).inc()
+        attempt = Attempt(session.channel, submission, outcome)
+        if isinstance(outcome, Accepted):
+            return self._accepted(one, attempt)
+        return await self._settle(one.delivery, attempt)
 
     async def _told_again(self, delivery: Delivery, known: Recalled) -> None:
-        await self._durable.tell(delivery, folding.accepted(known.record))
-        if known.final is not None:
-            await self._durable.tell(delivery, known.final)
+        """What its producer has not heard yet is owed; who has heard it, and asks again, hears it again."""
+        if known.owed:
+            self._pay(known.owed)
+        else:
+            await self._durable.tell(delivery, folding.accepted(known.record))
+            if known.final is not None:
+                await self._durable.tell(delivery, known.final)
         delivery.ack()
 
     async def _settle(self, delivery: Delivery, attempt: Attempt) -> None:
-        """The one table of what each outcome means."""
-        outcome = attempt.outcome
-        if isinstance(outcome, Accepted):
-            await self._accepted(delivery, attempt)
-            return
-        if outcome.progress is not None:
+        """The one table of what each outcome means that is not `Accepted`."""
+        if attempt.progress is not None:
             # parts were taken: their receipts will come, and they are not to be sent again
-            self._pay(await self._remember(attempt, attempt.record(self._durable.now())))
-        match outcome:
+            await self._durable.stored(lambda: self._remember(attempt))
+        match attempt.outcome:
             case Refused(error, status):
                 await self._end(delivery, attempt, "rejected", error, status)
             case Expired():
@@ -259,7 +275,7 @@ class Outgoing:
             return
         known = await self._ledger.recall(submission.id)
         if known is None or known.record.progress is not None:
-            self._pay(await self._remember(attempt, attempt.record(now)))
+            await self._durable.stored(lambda: self._remember(attempt))
 
     def _late_failed(self, failure: Failure) -> None:
         """Then the message is sent again, as if no answer had come."""
@@ -267,21 +283,19 @@ class Outgoing:
             self.log.failure("a late answer could not be used", failure=failure)
             self._metrics.errors.labels("outgoing").inc()
 
-    async def _accepted(self, delivery: Delivery, attempt: Attempt) -> None:
+    def _accepted(self, one: Carried, attempt: Attempt) -> None:
         self.accepted[attempt.channel.name] += 1
-        self._taken.add(delivery)
-        record = attempt.record(self._durable.now())
-        early = await self._remember(attempt, record)
-        await self._durable.tell(delivery, folding.accepted(record))
-        self._pay(early)
-        self._taken.discard(delivery)
-        delivery.ack()
+        one.taken = True
+        one.acceptance = attempt.acceptance(self._durable.now())
+        self._settling.add(one)
 
-    async def _remember(self, attempt: Attempt, record: Record) -> Sequence[Owed]:
-        account, keys, resumed = attempt.channel.account, attempt.keys(), attempt.resumed
-        return await self._durable.stored(
-            lambda: self._ledger.remember(account, record, keys, resumed=resumed)
-        )
+    def _remember(self, attempt: Attempt) -> Deferred[None]:
+        """Parts of a message were taken, and not all."""
+        remembered = self._ledger.remember([attempt.acceptance(self._durable.now())])
+        return remembered.addCallback(lambda owed: self._tell(owed[0]))
+
+    def _tell(self, owed: Sequence[Owed]) -> None:
+        self._pay(owed)
 
     async def _end(
         self, delivery: Delivery, attempt: Attempt, kind: EventKind, error: str, status: Status | None = None

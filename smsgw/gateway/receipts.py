@@ -9,6 +9,7 @@ forgets what is older than the ledger keeps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -17,10 +18,11 @@ from twisted.logger import Logger
 
 from smsgw.broker.base import Broker
 from smsgw.channel.base import Channel
+from smsgw.errors import StorageError
 from smsgw.folding import Report
 from smsgw.gateway.events import Events
 from smsgw.gateway.outbox import Outbox
-from smsgw.ledger.base import Ledger, Owed
+from smsgw.ledger.base import Claim, Ledger, Owed, Receipt
 from smsgw.metrics import Metrics
 
 SWEEP = 5.0
@@ -28,6 +30,12 @@ SWEEP = 5.0
 
 STEP = 500
 """Rows that one step of a sweep takes at most."""
+
+GROUP = 1000
+"""Receipts that are claimed together at most."""
+
+_Came: TypeAlias = tuple[Receipt, Deferred[str | None]]
+_Claimed: TypeAlias = tuple[Receipt, Deferred[str | None], Claim]
 
 
 class Receipts:
@@ -57,6 +65,8 @@ class Receipts:
         self._outbox: Outbox[Owed] = Outbox(
             owed=ledger.owed, publish=self._tell, clear=ledger.clear, errors=metrics.errors.labels("receipts")
         )
+        self._gathered: list[_Came] = []
+        self._claiming = False
         self._clock = LoopingCall(self._sweep)
         self._clock.clock = clock
 
@@ -72,27 +82,59 @@ class Receipts:
         self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
     ) -> Deferred[str | None]:
         """See `smsgw.channel.base.Upstream.receipt`."""
-        return Deferred.fromCoroutine(self._receipt(channel, candidates, recipient, report))
+        came = Receipt(channel.account, channel.name, candidates, recipient, report, self._now())
+        answered: Deferred[str | None] = Deferred()
+        self._gathered.append((came, answered))
+        if not self._claiming:
+            self._claiming = True
+            Deferred.fromCoroutine(self._claim_gathered())
+        return answered
 
-    async def _receipt(
-        self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
-    ) -> str | None:
-        claim = await self._ledger.claim(
-            channel.account, channel.name, candidates, recipient, report, self._now()
+    async def _claim_gathered(self) -> None:
+        """As `smsgw.gateway.settling`: while the ledger writes one group, the next gathers."""
+        while self._gathered:
+            group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
+            claimed = await self._claim(group)
+            # while these are told, the next ones are claimed
+            Deferred.fromCoroutine(self._answer(claimed))
+        self._claiming = False
+
+    async def _claim(self, group: Sequence[_Came]) -> list[_Claimed]:
+        """What was found out about each; those of which nothing can be are told why."""
+        try:
+            claims = await self._ledger.claim([receipt for receipt, _ in group])
+        except Exception as error:  # noqa: BLE001  goes to whoever waits for the answer
+            if len(group) == 1 or isinstance(error, StorageError):
+                for _, answered in group:
+                    answered.errback(error)
+                return []
+            return [claimed for each in group for claimed in await self._claim([each])]
+        return [(*each, claim) for each, claim in zip(group, claims, strict=True)]
+
+    async def _answer(self, claimed: Sequence[_Claimed]) -> None:
+        """Pay what is owed for receipts, and let those be answered whose events are confirmed."""
+        owed = {each.number: each for *_, claim in claimed for each in claim.owed}
+        try:
+            errors = dict(zip(owed, await self._outbox.pay(list(owed.values())), strict=True))
+        except Exception as error:  # noqa: BLE001  goes to whoever waits for the answer
+            errors = dict.fromkeys(owed, error)
+        for receipt, answered, claim in claimed:
+            result = "parked" if claim.codec is None else "matched"
+            self._metrics.receipts.labels(receipt.channel, result).inc()
+            untold = next(filter(None, (errors[each.number] for each in claim.owed)), None)
+            if untold is not None:
+                answered.errback(untold)
+            else:
+                answered.callback(claim.codec)
+
+    def pay(self, owed: Sequence[Owed]) -> Deferred[bool]:
+        """Tell these events; what fails stays owed and is swept up later. Never fails."""
+        return self._outbox.paid(owed)
+
+    async def _tell(self, owed: Sequence[Owed]) -> list[Exception | None]:
+        return await self._events.tell_all(
+            [(each.event, each.correlation_id, each.reply_to) for each in owed]
         )
-        result = "parked" if claim.codec is None else "matched"
-        self._metrics.receipts.labels(channel.name, result).inc()
-        for owed in claim.owed:
-            await self._outbox.pay(owed)
-        return claim.codec
-
-    def pay(self, owed: Sequence[Owed]) -> None:
-        """Tell these events; what fails stays owed and is swept up later."""
-        for each in owed:
-            self._outbox.paid(each)
-
-    async def _tell(self, owed: Owed) -> None:
-        await self._events.tell(owed.event, owed.correlation_id, owed.reply_to)
 
     def _sweep(self) -> Deferred[bool | None]:
         return Deferred.fromCoroutine(self._sweep_once()).addErrback(self._outbox.postponed)

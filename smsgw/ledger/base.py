@@ -33,6 +33,21 @@ class Owed(msgspec.Struct, frozen=True):
     reply_to: str | None = None
 
 
+class Receipt(msgspec.Struct, frozen=True):
+    """A receipt that came `at`, in seconds since the epoch, over a channel.
+
+    `candidates` are (codec, index key) readings of its id within the account, best first. `recipient` is the
+    number it is about as far as the receipt says, digits, or empty.
+    """
+
+    account: str
+    channel: str
+    candidates: Sequence[tuple[str, str]]
+    recipient: str
+    report: Report
+    at: float
+
+
 class Claim(msgspec.Struct, frozen=True):
     """Whose receipt it is. `codec` is the reading of the id that matched; None: nobody's yet, parked."""
 
@@ -49,10 +64,13 @@ class Expiry(msgspec.Struct, frozen=True):
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """What is known of a message id: the newest acceptance, and its final event where it has one."""
+    """What is known of a message id: the newest acceptance, its final event where it has one, and what of
+    its events is not published yet.
+    """
 
     record: Record
     final: Event | None = None
+    owed: tuple[Owed, ...] = ()
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -61,6 +79,19 @@ class Key(msgspec.Struct, frozen=True):
     part: int
     key: str
     smsc_id: str
+
+
+class Acceptance(msgspec.Struct, frozen=True):
+    """A message was taken, or some of its parts were (`record.progress`).
+
+    `keys` are of the parts taken so far whose receipts are expected; `resumed` says that an earlier
+    attempt has taken the first of them.
+    """
+
+    account: str
+    record: Record
+    keys: Sequence[Key] = ()
+    resumed: bool = False
 
 
 class OwedInbound(msgspec.Struct, frozen=True):
@@ -99,32 +130,22 @@ class Ledger(Protocol):
     def stop(self) -> Deferred[None]:
         """Close it after what is under way."""
 
-    def remember(
-        self, account: str, record: Record, keys: Sequence[Key], *, resumed: bool = False
-    ) -> Deferred[Sequence[Owed]]:
-        """A message was accepted, or some of its parts were (`record.progress`).
+    def remember(self, accepted: Sequence[Acceptance]) -> Deferred[Sequence[Sequence[Owed]]]:
+        """Messages were taken: all of them are remembered, or none.
 
-        `keys` are of the parts taken so far whose receipts are expected; `resumed` says that an earlier
-        attempt has taken the first of them. Where an earlier attempt was taken after all, and this one too,
-        the later one's receipts count. Returns the events owed because receipts had come already.
+        Where an earlier attempt was taken after all, and this one too, the later one's receipts count.
+        Returns for each the events that are owed from now on: `accepted`, unless there is more to take, and
+        those of receipts that had come already.
         """
 
     def recall(self, message_id: str) -> Deferred[Recalled | None]:
         """The newest acceptance under this id, whole or in part, if there is one."""
 
-    def claim(
-        self,
-        account: str,
-        channel: str,
-        candidates: Sequence[tuple[str, str]],
-        recipient: str,
-        report: Report,
-        now: float,
-    ) -> Deferred[Claim]:
-        """A receipt came. `candidates` are (codec, index key) readings of its id, best first.
+    def claim(self, came: Sequence[Receipt]) -> Deferred[Sequence[Claim]]:
+        """Receipts came: whose each is, and what is owed for it.
 
-        `recipient` is the number it is about as far as the receipt says, digits, or empty. A part of
-        that recipient is preferred where readings compete. Where none matches the receipt is parked.
+        A part of the receipt's recipient is preferred where readings of the id compete. Where none matches
+        the receipt is parked.
         """
 
     def owed(self, limit: int) -> Deferred[Sequence[Owed]]:

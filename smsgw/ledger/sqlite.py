@@ -2,9 +2,9 @@
 
 Four tables: `message` (accepted messages, one row each), `part` (which SMSC id belongs to which part
 of which message), `parked` (receipts that came before their id was known, one row for each reading of
-the id) and `owed` (events to publish). Those of inbound messages are in `smsgw.ledger.fragments`. Writes
-are committed in groups on a worker thread (`smsgw.sqlite.Database`), so one fsync serves all that happened
-meanwhile.
+the id) and `owed` (events to publish). What receipts do with them is in `smsgw.ledger.receipts`; the tables
+of inbound messages are in `smsgw.ledger.fragments`. Writes are committed in groups on a worker thread
+(`smsgw.sqlite.Database`), so one fsync serves all that happened meanwhile.
 
 Ids are not unique for ever: a message id may be sent twice, and a message centre's ids come round.
 So rows are found by index, newest first, never by a unique key.
@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from itertools import groupby
 
-import msgspec
 from twisted.internet.defer import Deferred
 
-from smsgw.folding import Record, Report, folded, orphan, receipted, unreceipted
-from smsgw.ledger import fragments
-from smsgw.ledger.base import Claim, Expiry, Kept, Key, Overdue, Owed, OwedInbound, Recalled
+from smsgw.folding import Record, accepted, folded, orphan, unreceipted
+from smsgw.ledger import fragments, receipts
+from smsgw.ledger.base import Acceptance, Claim, Expiry, Kept, Overdue, Owed, OwedInbound, Recalled, Receipt
 from smsgw.message import Event
 from smsgw.sms import join
 from smsgw.sms.inbound import Arrival
@@ -74,13 +73,6 @@ SCHEMA = (
     fragments.TABLES,
 )
 
-_packer = msgspec.msgpack.Encoder()
-_records = msgspec.msgpack.Decoder(Record)
-_reports = msgspec.msgpack.Decoder(Report)
-_events = msgspec.msgpack.Decoder(Event)
-
-Candidates: TypeAlias = Sequence[tuple[str, str]]
-
 
 class SqliteLedger:
     """A `Ledger` over a `Database`; several gateways on one machine may share the file."""
@@ -99,27 +91,17 @@ class SqliteLedger:
     def stop(self) -> Deferred[None]:
         return self._database.close().addCallback(lambda _: self._closed())
 
-    def remember(
-        self, account: str, record: Record, keys: Sequence[Key], *, resumed: bool = False
-    ) -> Deferred[Sequence[Owed]]:
-        return self._database.run(lambda db: _remember(db, account, record, keys, resumed))
+    def remember(self, accepted: Sequence[Acceptance]) -> Deferred[Sequence[Sequence[Owed]]]:
+        return self._database.run(lambda db: _remember(db, accepted))
 
     def recall(self, message_id: str) -> Deferred[Recalled | None]:
         return self._database.run(lambda db: _recall(db, message_id))
 
-    def claim(
-        self,
-        account: str,
-        channel: str,
-        candidates: Candidates,
-        recipient: str,
-        report: Report,
-        now: float,
-    ) -> Deferred[Claim]:
-        return self._database.run(lambda db: _claim(db, account, channel, candidates, recipient, report, now))
+    def claim(self, came: Sequence[Receipt]) -> Deferred[Sequence[Claim]]:
+        return self._database.run(lambda db: receipts.claim_all(db, came))
 
     def owed(self, limit: int) -> Deferred[Sequence[Owed]]:
-        return self._database.run(lambda db: _owed(db, "TRUE ORDER BY n LIMIT ?", limit))
+        return self._database.run(lambda db: receipts.owed(db, "TRUE ORDER BY n LIMIT ?", limit))
 
     def clear(self, numbers: Sequence[int]) -> Deferred[None]:
         return self._database.run(lambda db: _clear(db, numbers))
@@ -140,37 +122,82 @@ class SqliteLedger:
         return self._database.run(lambda db: fragments.expire(db, before, now, limit))
 
 
-def _remember(
-    db: sqlite3.Connection, account: str, record: Record, keys: Sequence[Key], resumed: bool
-) -> list[Owed]:
-    message = _unfinished(db, record) if resumed else None
-    owed = []
-    if message is None:
-        if record.attempt > 1:
-            db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
-        message = db.execute(
-            "INSERT INTO message (id, accepted, waiting, record) VALUES (?, ?, ?, ?)",
-            (record.id, record.accepted, record.awaits, _packer.encode(record)),
-        ).lastrowid
-        assert message is not None  # noqa: S101  sqlite3 gives it after every INSERT
+def _remember(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
+    """First attempts, nearly all, are written together, several rows a statement."""
+    owed: list[list[Owed]] = []
+    for first, run in groupby(taken, lambda each: each.record.attempt == 1 and not each.resumed):
+        group = list(run)
+        owed += _remember_first(db, group) if first else [_remember_again(db, each) for each in group]
+    return owed
+
+
+def _remember_first(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
+    (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
+    _insert(db, number, [each.record for each in taken])
+    _expect(db, number, taken)
+    notes = receipts.Notes(db)
+    owed = [_tell(notes, number + index, each.record) for index, each in enumerate(taken)]
+    notes.write()
+    if db.execute("SELECT EXISTS (SELECT 1 FROM parked)").fetchone()[0]:
+        for index, each in enumerate(taken):
+            owed[index] += _early(db, number + index, each)
+    return owed
+
+
+def _remember_again(db: sqlite3.Connection, taken: Acceptance) -> list[Owed]:
+    record = taken.record
+    number = _unfinished(db, record) if taken.resumed else None
+    notes = receipts.Notes(db)
+    if number is None:
+        db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
+        (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
+        _insert(db, number, [record])
+        owed = _tell(notes, number, record)
     else:
-        owed = _resume(db, message, record)
-    if not keys:
-        return owed
-    recipient = _digits(record.to)
+        owed = _tell(notes, number, record) + _resume(notes, number, record)
+    notes.write()
+    _expect(db, number, [taken])
+    return owed + _early(db, number, taken)
+
+
+def _tell(notes: receipts.Notes, number: int, record: Record) -> list[Owed]:
+    """That a message was accepted, all of it, is owed to its producer from then on."""
+    if record.progress is not None:
+        return []
+    return [notes.owe(number, accepted(record), record.correlation_id, record.reply_to)]
+
+
+def _insert(db: sqlite3.Connection, number: int, records: Sequence[Record]) -> None:
+    """A row for each, from this number on."""
+    db.executemany(
+        "INSERT INTO message (n, id, accepted, waiting, record) VALUES (?, ?, ?, ?, ?)",
+        [
+            (number + index, each.id, each.accepted, each.awaits, receipts.packer.encode(each))
+            for index, each in enumerate(records)
+        ],
+    )
+
+
+def _expect(db: sqlite3.Connection, number: int, taken: Sequence[Acceptance]) -> None:
+    """The parts whose receipts will come."""
+    parts = [
+        (number + index, key.part, each.account, key.key, _digits(each.record.to), key.smsc_id)
+        for index, each in enumerate(taken)
+        for key in each.keys
+    ]
     db.executemany(
         """
         INSERT OR IGNORE INTO part (message, number, account, key, recipient, smsc_id)
         VALUES (?, ?, ?, ?, ?, ?)
         """,
-        [(message, key.part, account, key.key, recipient, key.smsc_id) for key in keys],
+        parts,
     )
-    return owed + [
-        owed
-        for key in keys
-        for report in _unpark(db, account, key.key, recipient)
-        for owed in _note(db, message, key.part, report, record.accepted)
-    ]
+
+
+def _early(db: sqlite3.Connection, number: int, taken: Acceptance) -> list[Owed]:
+    keys = [(key.part, key.key) for key in taken.keys]
+    record = taken.record
+    return receipts.early(db, number, taken.account, keys, _digits(record.to), record.accepted)
 
 
 def _unfinished(db: sqlite3.Connection, record: Record) -> int | None:
@@ -178,25 +205,26 @@ def _unfinished(db: sqlite3.Connection, record: Record) -> int | None:
     found = db.execute(
         "SELECT n, record FROM message WHERE id = ? ORDER BY n DESC LIMIT 1", (record.id,)
     ).fetchone()
-    return found[0] if found and _records.decode(found[1]).progress is not None else None
+    return found[0] if found and receipts.records.decode(found[1]).progress is not None else None
 
 
-def _resume(db: sqlite3.Connection, message: int, record: Record) -> list[Owed]:
+def _resume(notes: receipts.Notes, message: int, record: Record) -> list[Owed]:
     """More parts were taken. If the receipts that decide are in already, the message ends here."""
+    db = notes.db
     db.execute(
         "UPDATE message SET accepted = ?, record = ? WHERE n = ?",
-        (record.accepted, _packer.encode(record), message),
+        (record.accepted, receipts.packer.encode(record), message),
     )
     (waiting,) = db.execute("SELECT waiting FROM message WHERE n = ?", (message,)).fetchone()
     if waiting or not record.awaits or record.progress is not None:
         return []
     event = _final(db, message, record, record.accepted)
-    return [_owe(db, message, event, record.correlation_id, record.reply_to)] if event else []
+    return [notes.owe(message, event, record.correlation_id, record.reply_to)] if event else []
 
 
 def _final(db: sqlite3.Connection, message: int, record: Record, now: float) -> Event | None:
     """The last word on a message of which all receipts are in. None: it was another attempt's to say."""
-    reports = [report for report in _known(db, message).values() if report]
+    reports = [report for report in receipts.known(db, message).values() if report]
     return folded(record, reports, now) if len(reports) == record.awaits else None
 
 
@@ -206,136 +234,11 @@ def _recall(db: sqlite3.Connection, message_id: str) -> Recalled | None:
     ).fetchone()
     if row is None:
         return None
-    number, waiting, record = row[0], row[1], _records.decode(row[2])
+    number, waiting, record = row[0], row[1], receipts.records.decode(row[2])
+    owed = tuple(receipts.owed(db, "message = ? ORDER BY n", number))
     if waiting or not record.awaits or record.progress is not None:
-        return Recalled(record)
-    return Recalled(record, _final(db, number, record, record.accepted))
-
-
-def _claim(
-    db: sqlite3.Connection,
-    account: str,
-    channel: str,
-    candidates: Candidates,
-    recipient: str,
-    report: Report,
-    now: float,
-) -> Claim:
-    found = _find_part(db, account, candidates, recipient)
-    if found is None:
-        _park(db, account, channel, candidates, recipient, report, now)
-        return Claim()
-    codec, message, number = found
-    return Claim(owed=tuple(_note(db, message, number, report, now)), codec=codec)
-
-
-def _find_part(
-    db: sqlite3.Connection, account: str, candidates: Candidates, recipient: str
-) -> tuple[str, int, int] | None:
-    """(codec, message, part number) of the newest part whose recipient agrees.
-
-    A part of another recipient is taken only where the id has a single reading: where readings
-    compete, a number that happens to be another message's id would tell a wrong fate.
-    """
-    newest = """
-        SELECT message, number, recipient FROM part
-        WHERE account = ? AND key = ? ORDER BY message DESC LIMIT 8
-    """
-    first = None
-    for codec, key in candidates:
-        for message, number, to in db.execute(newest, (account, key)):
-            if same_recipient(to, recipient):
-                return codec, message, number
-            first = first or (codec, message, number)
-    return first if len(candidates) == 1 else None
-
-
-def same_recipient(one: str, other: str) -> bool:
-    """Whether two digit strings name one phone, as far as can be said: national forms lack a prefix."""
-    return not one or not other or one == other or (min(len(one), len(other)) >= 6 and one[-6:] == other[-6:])
-
-
-def _note(db: sqlite3.Connection, message: int, number: int, report: Report, now: float) -> list[Owed]:
-    """Write a receipt's word at its part. A repeat owes again only what is not yet cleared."""
-    row = db.execute("SELECT record, waiting FROM message WHERE n = ?", (message,)).fetchone()
-    if row is None:
-        return []
-    known = _known(db, message)
-    if row[1] == 0 or (known[number] is not None and report.final):
-        return _owed(db, "message = ? ORDER BY n", message)
-    if report.final:
-        known[number] = report
-        db.execute(
-            "UPDATE part SET report = ? WHERE message = ? AND number = ?",
-            (_packer.encode(report), message, number),
-        )
-        db.execute("UPDATE message SET waiting = waiting - 1 WHERE n = ?", (message,))
-    record = _records.decode(row[0])
-    reports = [*known.values(), *[None] * (record.awaits - len(known))]
-    return [
-        _owe(db, message, event, record.correlation_id, record.reply_to)
-        for event in receipted(record, number, report, reports, now)
-    ]
-
-
-def _known(db: sqlite3.Connection, message: int) -> dict[int, Report | None]:
-    """The final words on the parts of a message that were taken so far."""
-    rows = db.execute("SELECT number, report FROM part WHERE message = ? ORDER BY number", (message,))
-    return {number: _reports.decode(report) if report else None for number, report in rows}
-
-
-def _park(
-    db: sqlite3.Connection,
-    account: str,
-    channel: str,
-    candidates: Candidates,
-    recipient: str,
-    report: Report,
-    now: float,
-) -> None:
-    """Durable until the id becomes known. The same receipt again takes the place of the first."""
-    body = _packer.encode(report)
-    again = "SELECT n FROM parked WHERE account = ? AND key = ? AND report = ?"
-    if any(db.execute(again, (account, key, body)).fetchone() for _, key in candidates):
-        return
-    (n,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM parked").fetchone()
-    db.executemany(
-        """
-        INSERT INTO parked (n, account, key, at, codec, channel, recipient, report)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-        """,
-        [(n, account, key, now, codec, channel, recipient, body) for codec, key in candidates],
-    )
-
-
-def _unpark(db: sqlite3.Connection, account: str, key: str, recipient: str) -> list[Report]:
-    rows = db.execute(
-        "SELECT DISTINCT n, recipient, report FROM parked WHERE account = ? AND key = ? ORDER BY n",
-        (account, key),
-    ).fetchall()
-    mine = [(n, report) for n, to, report in rows if same_recipient(to, recipient)]
-    db.executemany("DELETE FROM parked WHERE n = ?", [(n,) for n, _ in mine])
-    return [_reports.decode(report) for _, report in mine]
-
-
-def _owe(
-    db: sqlite3.Connection,
-    message: int | None,
-    event: Event,
-    correlation_id: str | None = None,
-    reply_to: str | None = None,
-) -> Owed:
-    number = db.execute(
-        "INSERT INTO owed (message, event, correlation_id, reply_to) VALUES (?, ?, ?, ?)",
-        (message, _packer.encode(event), correlation_id, reply_to),
-    ).lastrowid
-    assert number is not None  # noqa: S101  sqlite3 gives it after every INSERT
-    return Owed(number, event, correlation_id, reply_to)
-
-
-def _owed(db: sqlite3.Connection, where: str, value: int) -> list[Owed]:
-    rows = db.execute(f"SELECT n, event, correlation_id, reply_to FROM owed WHERE {where}", (value,))  # noqa: S608
-    return [Owed(n, _events.decode(event), *properties) for n, event, *properties in rows]
+        return Recalled(record, owed=owed)
+    return Recalled(record, _final(db, number, record, record.accepted), owed)
 
 
 def _clear(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
@@ -347,7 +250,7 @@ def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit:
         "SELECT n, waiting, record FROM message WHERE accepted < ? ORDER BY accepted LIMIT ?",
         (now - keep, limit),
     ).fetchall()
-    waiting = [(n, _records.decode(record)) for n, waits, record in old if waits]
+    waiting = [(n, receipts.records.decode(record)) for n, waits, record in old if waits]
     # one that was never whole has had its last word, or will have it, from its last attempt
     owed = [_give_up(db, n, record, now) for n, record in waiting if record.progress is None]
     db.executemany("DELETE FROM part WHERE message = ?", [(n,) for n, _, _ in old])
@@ -357,7 +260,7 @@ def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit:
         (now - park, limit),
     ).fetchall()
     owed += [
-        _owe(db, None, orphan(n, channel, to, _reports.decode(report), now))
+        receipts.owe(db, None, orphan(n, channel, to, receipts.reports.decode(report), now))
         for n, channel, to, report in orphans
     ]
     db.executemany("DELETE FROM parked WHERE n = ?", [(n,) for n, *_ in orphans])
@@ -365,7 +268,7 @@ def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit:
 
 
 def _give_up(db: sqlite3.Connection, message: int, record: Record, now: float) -> Owed:
-    return _owe(db, message, unreceipted(record, now), record.correlation_id, record.reply_to)
+    return receipts.owe(db, message, unreceipted(record, now), record.correlation_id, record.reply_to)
 
 
 def _digits(number: str) -> str:

@@ -31,6 +31,7 @@ from smsgw.broker.base import (
     BrokerError,
     Delivery,
     Properties,
+    Publish,
     QueueFull,
     TopologyError,
     Unavailable,
@@ -199,6 +200,26 @@ class BrokerContract:
             await broker.publish(names.submit, "a", b"{}", properties)
             (delivery,) = await got.until(1)
             assert delivery.properties == properties
+
+        tell(story)
+
+    def test_what_is_published_together_has_one_answer(self, tell: Any, names: Names, sleep: Sleep) -> None:
+        """With the fate of each, in order; one that can't be stored harms no other."""
+
+        async def story(broker: Broker) -> None:
+            publishes = [Publish(names.submit, "a", b"%d" % n) for n in range(20)]
+            publishes[5] = Publish(names.submit, "nowhere", b"5", mandatory=True)
+            publishes[7] = Publish(names.submit, "a", b"7", Properties(headers={"x": object()}))
+            errors = await broker.publish_all(publishes)
+            failed = {index: error for index, error in enumerate(errors) if error is not None}
+            assert (len(errors), failed.keys()) == (20, {5, 7})
+            assert isinstance(failed[5], Unroutable)
+            assert not isinstance(failed[7], BrokerError)
+            assert await broker.publish_all([]) == []
+            got = Collected(sleep)
+            broker.consume(names.queue("a"), 30, got)
+            await got.until(18)
+            assert got.bodies == [b"%d" % n for n in range(20) if n not in (5, 7)]
 
         tell(story)
 
@@ -724,6 +745,29 @@ class BrokerContract:
                     break
                 await sleep(0.02)
             assert await second.depth(names.queue("b")) == 1
+            await second.stop()
+
+        in_reactor(story)
+
+    def test_a_retry_comes_back_from_a_step_that_is_configured_no_longer(
+        self, in_reactor: Any, make_broker: MakeBroker, names: Names, sleep: Sleep
+    ) -> None:
+        async def story() -> None:
+            first = make_broker(topology(["a", "b"], names=names, retry_steps=(1,)))
+            first.start()
+            await first.ready()
+            await first.publish(names.retry(1), "a", b"{}")
+            await first.publish(names.retry(1), "b", b"{}")
+            await first.stop()
+            second = make_broker(topology(["a"], names=names, retry_steps=(2,)))
+            second.start()
+            await second.ready()
+            for queue in ("a", "b"):
+                for _ in range(500):
+                    if await second.depth(names.queue(queue)):
+                        break
+                    await sleep(0.02)
+                assert await second.depth(names.queue(queue)) == 1
             await second.stop()
 
         in_reactor(story)

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from smsgw.broker.amqp import content
 from smsgw.broker.amqp.fields import EncodeError
 from smsgw.broker.amqp.publisher import Publisher
-from smsgw.broker.base import Properties, QueueFull, Unavailable, Unroutable
+from smsgw.broker.base import Properties, Publish, QueueFull, Unavailable, Unroutable, the_only
 
 
 class Publishing:
@@ -29,7 +29,8 @@ class Publishing:
     def publish(
         self, body: bytes, *, key: str = "key", mandatory: bool = False, **properties: Any
     ) -> Deferred[None]:
-        publishing = self.publisher.publish("ex", key, body, Properties(**properties), mandatory=mandatory)
+        one = Publish("ex", key, body, Properties(**properties), mandatory)
+        publishing = self.publisher.publish([one]).addCallback(the_only)
         publishing.addCallbacks(
             lambda _: self.outcomes.__setitem__(body, "stored"),
             lambda failure: self.outcomes.__setitem__(body, type(failure.value).__name__),
@@ -119,12 +120,42 @@ def test_equal_bodies_are_told_apart(other: dict[str, str]) -> None:
     for properties in ({}, other):
         key = properties.get("key", "key")
         found = Properties(message_id=properties.get("message_id"))
-        told.publisher.publish("ex", key, b"same", found, mandatory=True).addCallbacks(
-            lambda _: outcomes.append("stored"), lambda failure: outcomes.append(type(failure.value).__name__)
+        told.publisher.publish([Publish("ex", key, b"same", found, mandatory=True)]).addCallback(
+            lambda errors: outcomes.append(type(errors[0]).__name__)
         )
     told.returned(b"same", **other)
     told.peer.say(1, "basic.ack", 2, True)
-    assert outcomes == ["stored", "Unroutable"]
+    assert outcomes == ["NoneType", "Unroutable"]
+
+
+def test_a_group_waits_for_its_last_confirm_and_says_what_became_of_each() -> None:
+    told = Publishing(limit=5)
+    found: list[list[Exception | None]] = []
+    bodies = [b"0", b"1", b"2", b"3", b"4"]
+    group = [Publish("ex", "key", body, mandatory=body == b"3") for body in bodies]
+    group[1] = Publish("ex", "key", b"1", Properties(headers={"x": object()}))
+    told.publisher.publish(group).addCallback(found.append)
+    told.publisher.publish([Publish("ex", "key", b"other")] * 2).addCallback(found.append)
+    assert told.publisher.unconfirmed == 5
+    told.peer.say(1, "basic.nack", 2, False, False)
+    told.returned(b"3")
+    told.peer.say(1, "basic.ack", 4, False)
+    told.peer.say(1, "basic.ack", 3, False)
+    assert found == []
+    told.peer.say(1, "basic.ack", 1, False)
+    told.peer.say(1, "basic.ack", 5, True)
+    names = [[type(error).__name__ for error in errors] for errors in found]
+    assert names == [
+        ["NoneType", "EncodeError", "QueueFull", "Unroutable", "NoneType"],
+        ["NoneType", "Unavailable"],
+    ]
+    assert told.publisher.unconfirmed == 0
+
+
+def test_a_group_of_none_is_stored() -> None:
+    found: list[list[Exception | None]] = []
+    Publishing().publisher.publish([]).addCallback(found.append)
+    assert found == [[]]
 
 
 def test_of_equal_publishes_the_oldest_comes_back() -> None:
@@ -159,8 +190,8 @@ def test_what_cannot_be_written_fails_alone() -> None:
 def test_publishes_before_a_connection_and_after_it_fail_at_once() -> None:
     publisher = Publisher(lambda code, reason: None)
     failures: list[Any] = []
-    publisher.publish("", "q", b"", Properties(), mandatory=False).addErrback(failures.append)
-    assert failures[0].check(Unavailable)
+    publisher.publish([Publish("", "q", b"")]).addCallback(failures.extend)
+    assert type(failures[0]) is Unavailable
     told = Publishing()
     told.publish(b"pending")
     told.connected.peer.drop()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from smsgw.broker.amqp import content, wire
 from smsgw.broker.amqp.fields import DecodeError, EncodeError
-from smsgw.broker.base import Properties
+from smsgw.broker.base import Properties, Publish
 
 frames = st.tuples(
     st.sampled_from([wire.FRAME_METHOD, wire.FRAME_HEADER, wire.FRAME_BODY, wire.FRAME_HEARTBEAT]),
@@ -185,9 +185,8 @@ def test_settling_is_written_as_the_specification_has_it(multiple: bool) -> None
 @pytest.mark.parametrize("size", [0, 1, 4087, 4088, 4089, 8176, 8177, 50_000])
 def test_a_body_is_cut_into_frames_by_octets(size: int) -> None:
     body = (b"\xc3\xa5" * size)[:size]
-    octets = content.encode_publish(
-        3, "exå", "kéy", body, Properties(message_id="m"), mandatory=True, frame_max=wire.FRAME_MIN_SIZE
-    )
+    publish = Publish("exå", "kéy", body, Properties(message_id="m"), mandatory=True)
+    octets = content.encode_publish(3, publish, frame_max=wire.FRAME_MIN_SIZE)
     assert all(len(wire.frame(*each)) <= wire.FRAME_MIN_SIZE for each in wire.Framer(10**6).feed(octets))
     (kind, channel, method), (_, _, header), *bodies = wire.Framer(wire.FRAME_MIN_SIZE).feed(octets)
     assert (kind, channel) == (wire.FRAME_METHOD, 3)
@@ -198,19 +197,10 @@ def test_a_body_is_cut_into_frames_by_octets(size: int) -> None:
 
 def test_headers_that_fit_no_frame_are_refused() -> None:
     with pytest.raises(EncodeError, match="headers"):
-        content.encode_publish(
-            1,
-            "",
-            "q",
-            b"",
-            Properties(headers={"x": "y" * 5000}),
-            mandatory=False,
-            frame_max=wire.FRAME_MIN_SIZE,
-        )
+        publish = Publish("", "q", b"", Properties(headers={"x": "y" * 5000}))
+        content.encode_publish(1, publish, frame_max=wire.FRAME_MIN_SIZE)
 
 
 def test_a_routing_key_that_does_not_fit_is_named() -> None:
     with pytest.raises(EncodeError, match="routing key"):
-        content.encode_publish(
-            1, "", "q" * 256, b"", Properties(), mandatory=False, frame_max=wire.FRAME_MIN_SIZE
-        )
+        content.encode_publish(1, Publish("", "q" * 256, b""), frame_max=wire.FRAME_MIN_SIZE)

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.task import Clock
 
-from smsgw.broker.base import BrokerState, Deliver, Properties
+from smsgw.broker.base import BrokerState, Deliver, Properties, Publish, the_only
 from smsgw.broker.topology import Names, Topology
 from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway.durable import Durable
 from smsgw.gateway.events import Events
-from smsgw.ledger.base import Claim, Expiry, Kept, Key, Overdue, Owed, OwedInbound
+from smsgw.ledger.base import Acceptance, Claim, Expiry, Kept, Overdue, Owed, OwedInbound, Receipt
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
@@ -140,7 +140,9 @@ class FakeBroker:
         self.declared: list[Topology] = []
         self.refusal: Exception | None = None
         self.broken: Callable[[str, str], Exception | None] = lambda exchange, key: None
-        self._waiting: list[tuple[Published, Deferred[None]]] = []
+        self._waiting: list[
+            tuple[Sequence[Publish], list[Exception | None], Deferred[list[Exception | None]]]
+        ] = []
 
     def start(self) -> None:
         self.story.append("broker start")
@@ -166,23 +168,27 @@ class FakeBroker:
         *,
         mandatory: bool = False,
     ) -> Deferred[None]:
-        self.story.append(f"publish {exchange} {key}".rstrip())
-        error = self.broken(exchange, key)
-        if error is not None:
-            return fail(error)
-        confirmed: Deferred[None] = Deferred()
-        self._waiting.append((Published(exchange, key, body, properties), confirmed))
-        if not self.held:
+        return self.publish_all([Publish(exchange, key, body, properties, mandatory)]).addCallback(the_only)
+
+    def publish_all(self, publishes: Sequence[Publish]) -> Deferred[list[Exception | None]]:
+        for each in publishes:
+            self.story.append(f"publish {each.exchange} {each.key}".rstrip())
+        confirmed: Deferred[list[Exception | None]] = Deferred()
+        errors = [self.broken(each.exchange, each.key) for each in publishes]
+        self._waiting.append((publishes, errors, confirmed))
+        if not self.held or all(errors):
             self.confirm()
         return confirmed
 
     def confirm(self) -> None:
         """Everything that is held is stored."""
         waiting, self._waiting = self._waiting, []
-        for published, confirmed in waiting:
-            self.published.append(published)
-            self.story.append(f"confirmed {published.exchange} {published.key}".rstrip())
-            confirmed.callback(None)
+        for publishes, errors, confirmed in waiting:
+            for each, error in zip(publishes, errors, strict=True):
+                if error is None:
+                    self.published.append(Published(each.exchange, each.key, each.body, each.properties))
+                    self.story.append(f"confirmed {each.exchange} {each.key}".rstrip())
+            confirmed.callback(errors)
 
     def consume(self, queue: str, width: int, deliver: Deliver) -> FakeConsumer:
         self.story.append(f"consume {queue} {width}")
@@ -207,6 +213,7 @@ class TroubledLedger:
         database = Database(path, SCHEMA, synchronous="NORMAL", run_in_thread=execute)
         self.story = story
         self.broken: set[str] = set()
+        self.culprits: set[str] = set()
         self.held: list[tuple[Callable[[], Deferred[Any]], Deferred[Any]]] | None = None
         self._real = SqliteLedger(database)
 
@@ -218,26 +225,16 @@ class TroubledLedger:
         self.story.append("ledger stop")
         return self._real.stop()
 
-    def remember(
-        self, account: str, record: Record, keys: Sequence[Key], *, resumed: bool = False
-    ) -> Deferred[Sequence[Owed]]:
-        return self._do("remember", lambda: self._real.remember(account, record, keys, resumed=resumed))
+    def remember(self, accepted: Sequence[Acceptance]) -> Deferred[Sequence[Sequence[Owed]]]:
+        if any(each.record.id in self.culprits for each in accepted):
+            return self._do("remember", lambda: fail(ZeroDivisionError("ours")))
+        return self._do("remember", lambda: self._real.remember(accepted))
 
     def recall(self, message_id: str) -> Deferred[Record | None]:
         return self._do("recall", lambda: self._real.recall(message_id))
 
-    def claim(
-        self,
-        account: str,
-        channel: str,
-        candidates: Sequence[tuple[str, str]],
-        recipient: str,
-        report: Report,
-        now: float,
-    ) -> Deferred[Claim]:
-        return self._do(
-            "claim", lambda: self._real.claim(account, channel, candidates, recipient, report, now)
-        )
+    def claim(self, came: Sequence[Receipt]) -> Deferred[Sequence[Claim]]:
+        return self._do("claim", lambda: self._real.claim(came))
 
     def owed(self, limit: int) -> Deferred[Sequence[Owed]]:
         return self._do("owed", lambda: self._real.owed(limit), quiet=True)
@@ -352,6 +349,20 @@ class Parts:
         told = list(self.story)
         self.story.clear()
         return told
+
+
+def claimed(
+    ledger: TroubledLedger,
+    account: str,
+    channel: str,
+    candidates: Sequence[tuple[str, str]],
+    recipient: str,
+    word: Report,
+    at: float,
+) -> Deferred[Claim]:
+    """One receipt alone."""
+    came = ledger.claim([Receipt(account, channel, candidates, recipient, word, at)])
+    return came.addCallback(lambda claims: claims[0])
 
 
 def message(**fields: Any) -> bytes:

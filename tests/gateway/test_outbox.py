@@ -41,13 +41,12 @@ class Book:
         assert self.looks < 100, "a sweep that goes on and on"
         return succeed([Debt(number) for number in self.debts[:limit]])
 
-    async def publish(self, debt: Debt) -> None:
-        if debt.number in self.failing:
-            raise self.failing[debt.number]
+    async def publish(self, debts: Sequence[Debt]) -> list[Exception | None]:
         if self.held is not None:
             self.held.append(Deferred())
             await self.held[-1]
-        self.published.append(debt.number)
+        self.published += [each.number for each in debts if each.number not in self.failing]
+        return [self.failing.get(each.number) for each in debts]
 
     def clear(self, numbers: Sequence[int]) -> Deferred[None]:
         for number in numbers:
@@ -77,7 +76,7 @@ def test_what_fails_stays_owed_and_ends_the_sweep() -> None:
 def test_what_is_being_paid_is_not_paid_twice() -> None:
     book = Book(1)
     book.held = []
-    paid = book.outbox.paid(Debt(1))
+    paid = book.outbox.paid([Debt(1)])
     result(book.sweep())
     assert len(book.held) == 1
     book.held[0].callback(None)
@@ -96,7 +95,6 @@ def test_a_sweep_that_is_not_wanted_any_more_ends() -> None:
 def test_only_what_nobody_expected_is_counted(error: Exception, counted: int) -> None:
     book = Book(1)
     book.failing[1] = error
-    assert result(book.outbox.paid(Debt(1))) is False
+    assert result(book.outbox.paid([Debt(1)])) is False
     assert count(book.metrics.errors, "test") == counted
-    with pytest.raises(type(error)):
-        result(Deferred.fromCoroutine(book.outbox.pay(Debt(1))))
+    assert result(Deferred.fromCoroutine(book.outbox.pay([Debt(1)]))) == [error]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway.fakes import NOW, FakeChannel, Parts, count, result
+from gateway.fakes import NOW, FakeChannel, Parts, claimed, count, result
 from twisted.internet.defer import Deferred
 
 from smsgw.broker.base import BrokerError, BrokerState, Unavailable
@@ -14,10 +14,11 @@ from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway import receipts
 from smsgw.gateway.receipts import SWEEP, Receipts
-from smsgw.ledger.base import Key, Owed
+from smsgw.ledger.base import Acceptance, Key, Owed
 
 KEEP, PARK = 3600.0, 60.0
 DELIVERED = Report(state="delivered", smsc_id="A1", stat="DELIVRD", err="000")
+UNDELIVERED = Report(state="undelivered", smsc_id="A1", stat="UNDELIV", err="001")
 BUFFERED = Report(state="buffered", smsc_id="A1", stat="ENROUTE")
 TOLD = ["publish smsgw.events delivered.acme", "confirmed smsgw.events delivered.acme", "clear"]
 
@@ -56,9 +57,10 @@ class Desk(Parts):
         )
         ids = [f"{smsc_id}{n or ''}" for n in range(parts)]
         keys = [Key(number, each.lower(), each) for number, each in enumerate(ids, 1)]
-        owed = list(result(self.ledger.remember("acme", record, keys)))
+        (owed,) = result(self.ledger.remember([Acceptance("acme", record, keys)]))
+        result(self.ledger.clear([each.number for each in owed if each.event.event == "accepted"]))
         self.told()
-        return owed
+        return [each for each in owed if each.event.event != "accepted"]
 
     def receive(self, report: Report = DELIVERED, key: str = "a1") -> Deferred[str | None]:
         return self.receipts.receipt(self.channel, [("text", key)], "46700000001", report)
@@ -85,8 +87,13 @@ def test_a_receipt_is_claimed_told_cleared_and_then_answered(desk: Desk) -> None
     desk.accept()
     assert result(desk.receive()) == "text"
     story = desk.told()
-    assert story[:3] == ["claim", *TOLD[:2]]
-    assert story[-1] == "clear"
+    publishes = ["publish smsgw.events delivered.acme", "publish  answers"]
+    assert story == [
+        "claim",
+        *publishes,
+        *(each.replace("publish", "confirmed") for each in publishes),
+        "clear",
+    ]
     assert desk.owed() == []
     event = desk.broker.published[0].json
     assert (event["event"], event["id"], event["stat"], event["err"]) == ("delivered", "m1", "DELIVRD", "000")
@@ -102,10 +109,41 @@ def test_the_answer_waits_for_the_confirm(desk: Desk) -> None:
     answered: list[str | None] = []
     desk.receive().addCallback(answered.append)
     assert answered == []
-    desk.broker.confirm()
-    assert answered == []  # the answer queue's copy is still to come
-    desk.broker.confirm()
+    desk.broker.confirm()  # the event's, and that of the answer queue's copy
     assert answered == ["text"]
+
+
+def test_while_the_ledger_claims_one_group_the_next_gathers(desk: Desk) -> None:
+    for number in range(4):
+        desk.accept(f"m{number}", f"A{number}")
+    desk.ledger.held = []
+    answered: list[str | None] = []
+    for number in (0, 1, 2, 3, 1):
+        desk.receive(key=f"a{number}").addCallback(answered.append)
+    assert desk.told() == ["claim"]
+    desk.ledger.proceed()
+    assert desk.told().count("claim") == 1
+    assert answered == ["text"] * 5
+    assert sorted(event["id"] for event in desk.broker.events()) == ["m0", "m1", "m2", "m3"]
+    assert desk.owed() == []
+
+
+def test_of_several_receipts_only_the_culprit_fails(desk: Desk) -> None:
+    """An event that can't be told fails its receipt; the others are answered."""
+    for number in range(3):
+        desk.accept(f"m{number}", f"A{number}")
+    desk.ledger.held = []
+    desk.broker.broken = lambda exchange, key: (
+        ZeroDivisionError("ours") if key == "undelivered.acme" else None
+    )
+    answered: list[object] = []
+    for number, word in enumerate([DELIVERED, UNDELIVERED, DELIVERED]):
+        desk.receive(word, key=f"a{number}").addBoth(answered.append)
+    desk.ledger.proceed()
+    assert answered.count("text") == 2
+    (failure,) = [each for each in answered if each != "text"]
+    assert failure.check(ZeroDivisionError)  # type: ignore[attr-defined]
+    assert desk.owed() == ["undelivered"]
 
 
 def test_a_receipt_that_nobody_knows_is_parked_and_answered(desk: Desk) -> None:
@@ -176,7 +214,7 @@ def test_an_event_that_could_not_be_cleared_is_told_again_under_the_same_id(desk
 
 def test_a_sweep_pays_what_a_crash_left(desk: Desk) -> None:
     desk.accept()
-    result(desk.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
+    result(claimed(desk.ledger, "acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
     assert desk.owed() == ["delivered"]
     desk.receipts.start()
     assert desk.owed() == []
@@ -185,7 +223,7 @@ def test_a_sweep_pays_what_a_crash_left(desk: Desk) -> None:
 
 def test_a_sweep_waits_for_the_broker(desk: Desk) -> None:
     desk.accept()
-    result(desk.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
+    result(claimed(desk.ledger, "acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
     desk.broker.state = BrokerState("down", NOW)
     desk.receipts.start()
     desk.told()
@@ -198,7 +236,7 @@ def test_a_sweep_waits_for_the_broker(desk: Desk) -> None:
 
 def test_what_a_sweep_could_not_pay_the_next_does(desk: Desk) -> None:
     desk.accept()
-    result(desk.ledger.claim("acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
+    result(claimed(desk.ledger, "acme", "acme", [("text", "a1")], "46700000001", DELIVERED, NOW))
     desk.broker.broken = lambda exchange, key: Unavailable("gone")
     desk.receipts.start()
     assert desk.owed() == ["delivered"]
@@ -222,7 +260,7 @@ def test_a_sweep_pays_in_steps_until_nothing_is_left(desk: Desk, monkeypatch: py
     for number in range(5):
         desk.accept(f"m{number}", f"A{number}")
         key = [("text", f"a{number}")]
-        result(desk.ledger.claim("acme", "acme", key, "46700000001", DELIVERED, NOW))
+        result(claimed(desk.ledger, "acme", "acme", key, "46700000001", DELIVERED, NOW))
     desk.receipts.start()
     assert desk.owed() == []
     assert [event["id"] for event in desk.broker.events()] == [f"m{number}" for number in range(5)]
@@ -233,11 +271,11 @@ def test_a_sweep_that_cannot_pay_does_not_try_on_and_on(desk: Desk, monkeypatch:
     for number in range(5):
         desk.accept(f"m{number}", f"A{number}")
         key = [("text", f"a{number}")]
-        result(desk.ledger.claim("acme", "acme", key, "46700000001", DELIVERED, NOW))
+        result(claimed(desk.ledger, "acme", "acme", key, "46700000001", DELIVERED, NOW))
     desk.told()
     desk.broker.broken = lambda exchange, key: Unavailable("gone")
     desk.receipts.start()
-    assert desk.told() == ["publish smsgw.events delivered.acme"] * 2
+    assert desk.told() == ["publish smsgw.events delivered.acme"] * 2 + ["publish  answers"] * 2
 
 
 def test_paying_for_an_early_receipt(desk: Desk) -> None:

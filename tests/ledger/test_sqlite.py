@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 
 from smsgw.folding import Record, Report
-from smsgw.ledger.base import Claim, Key, Recalled
-from smsgw.ledger.sqlite import SCHEMA, SqliteLedger, same_recipient
+from smsgw.ledger.base import Acceptance, Claim, Key, Owed, Recalled, Receipt
+from smsgw.ledger.receipts import same_recipient
+from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
 from smsgw.outcome import Progress
 from smsgw.sqlite import Database
 
@@ -68,24 +70,52 @@ def keys(*ids: str) -> list[Key]:
     return [Key(number, smsc_id.lower(), smsc_id) for number, smsc_id in enumerate(ids, 1)]
 
 
+def remember(
+    ledger: SqliteLedger, account: str, of: Record, keys: Sequence[Key], *, resumed: bool = False
+) -> Deferred[Sequence[Owed]]:
+    """One acceptance alone, whose event is published at once; what else is owed."""
+
+    def told(owed: Sequence[Sequence[Owed]]) -> list[Owed]:
+        accepted = [each for each in owed[0] if each.event.event == "accepted"]
+        assert len(accepted) == (of.progress is None)
+        result(ledger.clear([each.number for each in accepted]))
+        return [each for each in owed[0] if each not in accepted]
+
+    return ledger.remember([Acceptance(account, of, keys, resumed)]).addCallback(told)
+
+
 def report(state: Any = "delivered", smsc_id: str = "a1", stat: str = "DELIVRD") -> Report:
     return Report(state=state, smsc_id=smsc_id, stat=stat, err="000")
+
+
+def claimed(
+    ledger: SqliteLedger,
+    account: str,
+    channel: str,
+    candidates: Sequence[tuple[str, str]],
+    recipient: str,
+    word: Report,
+    at: float,
+) -> Deferred[Claim]:
+    """One receipt alone."""
+    came = ledger.claim([Receipt(account, channel, candidates, recipient, word, at)])
+    return came.addCallback(lambda claims: claims[0])
 
 
 def claim(
     ledger: SqliteLedger, key: str, word: Report, *, recipient: str = "46700000001", now: float = 1001.0
 ) -> Claim:
-    return result(ledger.claim("acme", "acme", [("text", key)], recipient, word, now))
+    return result(claimed(ledger, "acme", "acme", [("text", key)], recipient, word, now))
 
 
 def test_an_accepted_message_is_recalled_by_its_id(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(), keys("A1")))
+    result(remember(ledger, "acme", record(), keys("A1")))
     assert result(ledger.recall("m1")) == Recalled(record())
     assert result(ledger.recall("m2")) is None
 
 
 def test_a_receipt_after_the_response_owes_the_final_event(ledger: SqliteLedger) -> None:
-    assert list(result(ledger.remember("acme", record(), keys("A1")))) == []
+    assert list(result(remember(ledger, "acme", record(), keys("A1")))) == []
     (owed,) = claim(ledger, "a1", report()).owed
     assert (owed.event.event, owed.event.final, owed.event.id) == ("delivered", True, "m1")
     assert (owed.event.meta, owed.event.stat, owed.event.err) == ({"order": 7}, "DELIVRD", "000")
@@ -94,7 +124,7 @@ def test_a_receipt_after_the_response_owes_the_final_event(ledger: SqliteLedger)
 
 def test_a_receipt_before_the_response_is_parked_and_matched_later(ledger: SqliteLedger) -> None:
     assert claim(ledger, "a1", report()) == Claim()
-    (owed,) = result(ledger.remember("acme", record(), keys("A1")))
+    (owed,) = result(remember(ledger, "acme", record(), keys("A1")))
     assert (owed.event.event, owed.event.final) == ("delivered", True)
     assert not claim(ledger, "a1", report()).owed or claim(ledger, "a1", report()).owed == (owed,)
 
@@ -104,13 +134,13 @@ def test_a_parked_receipt_survives_a_restart(tmp_path: Path) -> None:
     claim(first, "a1", report())
     result(first.stop())
     again = ledger_at(tmp_path / "ledger.db")
-    (owed,) = result(again.remember("acme", record(), keys("A1")))
+    (owed,) = result(remember(again, "acme", record(), keys("A1")))
     assert owed.event.event == "delivered"
     result(again.stop())
 
 
 def test_a_repeat_owes_again_until_cleared_and_then_nothing(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(), keys("A1")))
+    result(remember(ledger, "acme", record(), keys("A1")))
     (owed,) = claim(ledger, "a1", report()).owed
     assert claim(ledger, "a1", report()).owed == (owed,)
     result(ledger.clear([owed.number]))
@@ -120,7 +150,7 @@ def test_a_repeat_owes_again_until_cleared_and_then_nothing(ledger: SqliteLedger
 
 def test_owed_events_outlive_a_crash(tmp_path: Path) -> None:
     first = ledger_at(tmp_path / "ledger.db")
-    result(first.remember("acme", record(), keys("A1")))
+    result(remember(first, "acme", record(), keys("A1")))
     (owed,) = claim(first, "a1", report()).owed
     again = ledger_at(tmp_path / "ledger.db")  # the first is never closed
     assert list(result(again.owed(10))) == [owed]
@@ -129,32 +159,34 @@ def test_owed_events_outlive_a_crash(tmp_path: Path) -> None:
 
 
 def test_ids_are_scoped_by_account(ledger: SqliteLedger) -> None:
-    result(ledger.remember("other", record(), keys("A1")))
+    result(remember(ledger, "other", record(), keys("A1")))
     assert claim(ledger, "a1", report()).codec is None
 
 
 def test_an_id_that_came_round_belongs_to_the_newest(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record("old"), keys("A1")))
-    result(ledger.remember("acme", record("new"), keys("A1")))
+    result(remember(ledger, "acme", record("old"), keys("A1")))
+    result(remember(ledger, "acme", record("new"), keys("A1")))
     (owed,) = claim(ledger, "a1", report()).owed
     assert owed.event.id == "new"
 
 
 def test_where_readings_compete_the_recipient_decides(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record("text", to="46700000001"), keys("10")))
-    result(ledger.remember("acme", record("hex", to="46700000002"), keys("A")))
+    result(remember(ledger, "acme", record("text", to="46700000001"), keys("10")))
+    result(remember(ledger, "acme", record("hex", to="46700000002"), keys("A")))
     found = result(
-        ledger.claim("acme", "acme", [("text", "10"), ("decimal", "a")], "46700000002", report(), 1.0)
+        claimed(ledger, "acme", "acme", [("text", "10"), ("decimal", "a")], "46700000002", report(), 1.0)
     )
     assert found.codec == "decimal"
     assert found.owed[0].event.id == "hex"
 
 
 def test_a_reading_that_only_happens_to_exist_is_not_taken(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(to="46700000001"), keys("10")))
+    result(remember(ledger, "acme", record(to="46700000001"), keys("10")))
     competing = [("text", "10"), ("decimal", "a")]
-    assert result(ledger.claim("acme", "acme", competing, "46799999999", report(), 1.0)).codec is None
-    assert result(ledger.claim("acme", "acme", competing[:1], "46799999999", report(), 1.0)).codec == "text"
+    assert result(claimed(ledger, "acme", "acme", competing, "46799999999", report(), 1.0)).codec is None
+    assert (
+        result(claimed(ledger, "acme", "acme", competing[:1], "46799999999", report(), 1.0)).codec == "text"
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,13 +205,13 @@ def test_same_recipient(one: str, other: str, same: bool) -> None:
 
 
 def test_without_receipts_only_the_acceptance_is_kept(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(receipt="none"), ()))
+    result(remember(ledger, "acme", record(receipt="none"), ()))
     assert result(ledger.recall("m1")) is not None
     assert claim(ledger, "a1", report()).codec is None
 
 
 def test_a_buffered_receipt_is_told_and_leaves_the_message_waiting(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(receipt="all"), keys("A1")))
+    result(remember(ledger, "acme", record(receipt="all"), keys("A1")))
     (owed,) = claim(ledger, "a1", report("buffered", stat="ACCEPTD")).owed
     assert (owed.event.event, owed.event.final) == ("buffered", False)
     assert [each.event.event for each in claim(ledger, "a1", report()).owed] == ["delivered"]
@@ -194,7 +226,7 @@ def test_parts_fold_into_one_final_event_and_the_worst_wins(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], states: list[str]
 ) -> None:
     ledger = ledger_at(tmp_path_factory.mktemp("ledger") / "ledger.db")
-    result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3")))
+    result(remember(ledger, "acme", record(parts=3), keys("A1", "A2", "A3")))
     told = [claim(ledger, f"a{n}", report(state)).owed for n, state in zip(order, states, strict=True)]
     assert told[:2] == [(), ()]
     (final,) = told[2]
@@ -213,11 +245,11 @@ def broken_off(taken: int, message_id: str = "m1", **fields: Any) -> Record:
 
 
 def test_what_was_taken_of_a_message_is_recalled(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
+    result(remember(ledger, "acme", broken_off(2), keys("A1", "A2")))
     found = result(ledger.recall("m1"))
     assert found is not None
     assert found.record.progress == Progress("acme", 7, 3, 1234, ("A1", "A2"))
-    result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
+    result(remember(ledger, "acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
     assert result(ledger.recall("m1")) == Recalled(record(parts=3))
 
 
@@ -225,10 +257,10 @@ def test_what_was_taken_of_a_message_is_recalled(ledger: SqliteLedger) -> None:
 def test_receipts_of_the_first_parts_may_come_before_the_last_is_sent(
     ledger: SqliteLedger, early: int
 ) -> None:
-    result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
+    result(remember(ledger, "acme", broken_off(2), keys("A1", "A2")))
     for number in range(1, early + 1):
         assert claim(ledger, f"a{number}", report()).owed == ()
-    owed = result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
+    owed = result(remember(ledger, "acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
     assert list(owed) == []
     told = [each for n in range(early + 1, 4) for each in claim(ledger, f"a{n}", report()).owed]
     assert [(each.event.event, each.event.final) for each in told] == [("delivered", True)]
@@ -236,29 +268,29 @@ def test_receipts_of_the_first_parts_may_come_before_the_last_is_sent(
 
 def test_where_one_receipt_decides_it_may_come_before_the_message_is_whole(ledger: SqliteLedger) -> None:
     """The message centre tells the fate of the first part only."""
-    result(ledger.remember("acme", broken_off(2, awaits=1), keys("A1")))
+    result(remember(ledger, "acme", broken_off(2, awaits=1), keys("A1")))
     assert claim(ledger, "a1", report("undelivered", stat="UNDELIV")).owed == ()
     whole = record(parts=3, awaits=1)
-    (owed,) = result(ledger.remember("acme", whole, keys("A1"), resumed=True))
+    (owed,) = result(remember(ledger, "acme", whole, keys("A1"), resumed=True))
     assert (owed.event.event, owed.event.final, owed.event.parts) == ("undelivered", True, 3)
     assert list(result(ledger.owed(10))) == [owed]
 
 
 def test_a_receipt_that_came_early_for_the_last_part_folds_all(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
+    result(remember(ledger, "acme", broken_off(2), keys("A1", "A2")))
     for number in (1, 2, 3):
         claim(ledger, f"a{number}", report())
-    (owed,) = result(ledger.remember("acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
+    (owed,) = result(remember(ledger, "acme", record(parts=3), keys("A1", "A2", "A3"), resumed=True))
     assert (owed.event.event, owed.event.final) == ("delivered", True)
 
 
 def test_a_message_that_starts_again_elsewhere_waits_for_its_new_parts(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", broken_off(2), keys("A1", "A2")))
-    result(ledger.remember("other", record(parts=2, channel="other"), keys("B1", "B2")))
+    result(remember(ledger, "acme", broken_off(2), keys("A1", "A2")))
+    result(remember(ledger, "other", record(parts=2, channel="other"), keys("B1", "B2")))
     claim(ledger, "a1", report())
     claim(ledger, "a2", report())
     told = [
-        result(ledger.claim("other", "other", [("text", key)], "46700000001", report(), 1.0)).owed
+        result(claimed(ledger, "other", "other", [("text", key)], "46700000001", report(), 1.0)).owed
         for key in ("b1", "b2")
     ]
     assert [len(owed) for owed in told] == [0, 1]
@@ -267,19 +299,19 @@ def test_a_message_that_starts_again_elsewhere_waits_for_its_new_parts(ledger: S
 
 def test_more_parts_of_a_message_that_was_forgotten_are_kept_as_a_new_one(ledger: SqliteLedger) -> None:
     whole = record(parts=3)
-    result(ledger.remember("acme", whole, keys("A1", "A2", "A3"), resumed=True))
+    result(remember(ledger, "acme", whole, keys("A1", "A2", "A3"), resumed=True))
     assert result(ledger.recall("m1")) == Recalled(whole)
 
 
 def test_with_receipts_for_all_parts_they_are_told_before_the_message_is_whole(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", broken_off(2, receipt="all"), keys("A1", "A2")))
+    result(remember(ledger, "acme", broken_off(2, receipt="all"), keys("A1", "A2")))
     (owed,) = claim(ledger, "a1", report()).owed
     assert (owed.event.event, owed.event.part, owed.event.final) == ("delivered", 1, False)
 
 
 def test_a_message_that_was_never_whole_is_forgotten_without_a_word(ledger: SqliteLedger) -> None:
     """Its last attempt has told how it ended."""
-    result(ledger.remember("acme", broken_off(1), keys("A1")))
+    result(remember(ledger, "acme", broken_off(1), keys("A1")))
     assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
     assert result(ledger.recall("m1")) is None
 
@@ -288,7 +320,7 @@ def test_a_message_that_was_never_whole_is_forgotten_without_a_word(ledger: Sqli
 
 
 def test_a_message_with_its_final_event_is_recalled_with_it(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(parts=2), keys("A1", "A2")))
+    result(remember(ledger, "acme", record(parts=2), keys("A1", "A2")))
     claim(ledger, "a1", report("undelivered", stat="UNDELIV"))
     assert result(ledger.recall("m1")) == Recalled(record(parts=2))
     (owed,) = claim(ledger, "a2", report()).owed
@@ -299,14 +331,14 @@ def test_a_message_with_its_final_event_is_recalled_with_it(ledger: SqliteLedger
 
 
 def test_without_receipts_there_is_no_other_word_to_recall(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(receipt="none"), ()))
+    result(remember(ledger, "acme", record(receipt="none"), ()))
     assert result(ledger.recall("m1")) == Recalled(record(receipt="none"))
 
 
 def test_of_two_attempts_that_were_taken_the_later_ones_receipts_count(ledger: SqliteLedger) -> None:
     """The first was answered too late to stop the second."""
-    result(ledger.remember("acme", record(), keys("A1")))
-    result(ledger.remember("acme", record(attempt=2), keys("B1")))
+    result(remember(ledger, "acme", record(), keys("A1")))
+    result(remember(ledger, "acme", record(attempt=2), keys("B1")))
     assert claim(ledger, "a1", report("undelivered")).owed == ()
     assert [each.event.event for each in claim(ledger, "b1", report()).owed] == ["delivered"]
     assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
@@ -316,8 +348,8 @@ def test_of_two_attempts_that_were_taken_the_later_ones_receipts_count(ledger: S
 
 
 def test_a_message_whose_receipt_never_comes_ends_unknown(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(accepted=1000.0), keys("A1")))
-    result(ledger.remember("acme", record("m2", accepted=5000.0), keys("B1")))
+    result(remember(ledger, "acme", record(accepted=1000.0), keys("A1")))
+    result(remember(ledger, "acme", record("m2", accepted=5000.0), keys("B1")))
     expiry = result(ledger.expire(6000.0, keep=3000.0, park=60.0, limit=10))
     assert [(each.event.id, each.event.event, each.event.error) for each in expiry.owed] == [
         ("m1", "unknown", "no receipt")
@@ -329,15 +361,15 @@ def test_a_message_whose_receipt_never_comes_ends_unknown(ledger: SqliteLedger) 
 
 
 def test_a_final_message_is_forgotten_without_a_word(ledger: SqliteLedger) -> None:
-    result(ledger.remember("acme", record(), keys("A1")))
+    result(remember(ledger, "acme", record(), keys("A1")))
     claim(ledger, "a1", report())
     assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
 
 
 def test_a_parked_receipt_nobody_claims_becomes_an_orphan_once(ledger: SqliteLedger) -> None:
     result(
-        ledger.claim(
-            "acme", "acme", [("text", "9"), ("hex", "09")], "46700000001", report(smsc_id="9"), 100.0
+        claimed(
+            ledger, "acme", "acme", [("text", "9"), ("hex", "09")], "46700000001", report(smsc_id="9"), 100.0
         )
     )
     assert result(ledger.expire(120.0, keep=1e6, park=60.0, limit=10)).owed == ()
@@ -355,7 +387,38 @@ def test_the_same_receipt_parks_once(ledger: SqliteLedger) -> None:
 
 def test_expiry_goes_in_bounded_steps(ledger: SqliteLedger) -> None:
     for n in range(5):
-        result(ledger.remember("acme", record(f"m{n}"), keys(f"K{n}")))
+        result(remember(ledger, "acme", record(f"m{n}"), keys(f"K{n}")))
     steps = [result(ledger.expire(1e9, keep=1.0, park=1.0, limit=2)) for _ in range(4)]
     assert [len(step.owed) for step in steps] == [2, 2, 1, 0]
     assert [step.more for step in steps] == [True, True, False, False]
+
+
+def test_many_are_remembered_together_and_one_by_one_alike(tmp_path: Path) -> None:
+    """First attempts share statements, later ones don't; what is early is found for each."""
+    accepted = [
+        Acceptance("acme", record("m1"), keys("A1")),
+        Acceptance("acme", record("m2", receipt="none"), ()),
+        Acceptance("acme", record("m3", attempt=2), keys("A3")),
+        Acceptance("acme", record("m4", parts=2), keys("A4", "A5")),
+        Acceptance("other", record("m5", channel="other"), keys("A1")),
+    ]
+    books = []
+    for name, groups in (("together", [accepted]), ("alone", [[each] for each in accepted])):
+        ledger = ledger_at(tmp_path / f"{name}.db")
+        assert claim(ledger, "a3", report(smsc_id="A3")).codec is None
+        owed = [one for group in groups for one in result(ledger.remember(group))]
+        told = [[each.event.event for each in one] for one in owed]
+        assert told == [["accepted"], ["accepted"], ["accepted", "delivered"], ["accepted"], ["accepted"]]
+        word = claim(ledger, "a1", report())
+        assert [each.event.id for each in word.owed] == ["m1"]
+        recalled = [result(ledger.recall(f"m{number}")) for number in range(1, 6)]
+        assert [[each.event.event for each in one.owed] for one in recalled if one] == [
+            ["accepted", "delivered"],
+            ["accepted"],
+            ["accepted", "delivered"],
+            ["accepted"],
+            ["accepted"],
+        ]
+        books.append([msgspec.structs.replace(one, owed=()) for one in recalled if one])
+        result(ledger.stop())
+    assert books[0] == books[1]

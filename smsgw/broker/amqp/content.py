@@ -26,7 +26,7 @@ from smsgw.broker.amqp.fields import (
     write_name,
 )
 from smsgw.broker.amqp.wire import FRAME_BODY, FRAME_HEADER, FRAME_METHOD, FRAME_OVERHEAD, SPEC, frame
-from smsgw.broker.base import Properties
+from smsgw.broker.base import Properties, Publish
 
 DELIVER = b"\x00\x3c\x00\x3c"
 RETURN = b"\x00\x3c\x00\x32"
@@ -38,9 +38,13 @@ BASIC = 60
 
 PERSISTENT = 2
 
+_REPEATED = {"content_type": write_name, "reply_to": write_name}
+"""Properties that are the same in many messages."""
+
 _PROPERTIES = tuple(
-    (field.name.replace("-", "_"), 1 << (15 - index), READERS[field.type], WRITERS[field.type])
+    (name, 1 << (15 - index), READERS[field.type], _REPEATED.get(name, WRITERS[field.type]))
     for index, field in enumerate(SPEC.classes.byname["basic"].fields)
+    for name in [field.name.replace("-", "_")]
 )
 _NAMES = tuple(name for name, *_ in _PROPERTIES)
 _HEADER = struct.Struct(">HHQ")
@@ -80,23 +84,15 @@ def encode_nack(channel: int, tag: int) -> bytes:
     return _SETTLE.pack(FRAME_METHOD, channel, 13, NACK, tag, 0b10, 0xCE)
 
 
-def encode_publish(
-    channel: int,
-    exchange: str,
-    key: str,
-    body: bytes,
-    properties: Properties,
-    *,
-    mandatory: bool,
-    frame_max: int,
-) -> bytes:
+def encode_publish(channel: int, publish: Publish, *, frame_max: int) -> bytes:
     """All frames of one publish, a persistent one.
 
     Raises:
         EncodeError: names the property or the header that does not fit.
     """
-    method = _publish_frame(channel, exchange, key, mandatory)
-    header = _HEADER.pack(BASIC, 0, len(body)) + _encode_values(_persistent(properties))
+    body = publish.body
+    method = _publish_frame(channel, publish.exchange, publish.key, publish.mandatory)
+    header = _HEADER.pack(BASIC, 0, len(body)) + _encode_values(_persistent(publish.properties))
     step = frame_max - FRAME_OVERHEAD
     if len(header) > step:
         raise EncodeError(f"headers: {len(header)} octets do not fit a frame of {frame_max}")

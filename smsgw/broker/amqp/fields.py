@@ -204,12 +204,17 @@ write_name = lru_cache(1024)(write_shortstr)
 """The same for what comes again and again: exchanges, header names."""
 
 
+_EMPTY = U32.pack(0)
+
+
 def write_longstr(value: str | bytes) -> bytes:
     octets = _utf8(value) if isinstance(value, str) else bytes(value)
     return U32.pack(len(octets)) + octets
 
 
 def write_table(table: Mapping[str, Any]) -> bytes:
+    if not table:
+        return _EMPTY
     pieces = []
     for name, value in table.items():
         try:

@@ -4,28 +4,49 @@ The broker numbers the publishes of a channel from 1 and answers with those numb
 publish that reaches no queue comes back before its confirm, without its number: it is told by its
 exchange, key, message id and body, the oldest first, because returns keep the order of publishes.
 
+What is published together has one Deferred, which waits for the last confirm of the group.
+
 When the channel or the connection ends, everything unconfirmed fails at once: it may or may not
 have been stored, and whoever published it must do so again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 
 from smsgw.broker.amqp import content
 from smsgw.broker.amqp.channel import Channel, Quiet
 from smsgw.broker.amqp.client import Client
 from smsgw.broker.amqp.fields import EncodeError
-from smsgw.broker.base import Properties, QueueFull, Unavailable, Unroutable
+from smsgw.broker.base import Publish, QueueFull, Unavailable, Unroutable
 
 UNCONFIRMED = 50_000
 """Publishes that may wait for their confirm; a broker that is blocked must not fill our memory."""
 
 _Identity: TypeAlias = tuple[str, str, str | None, bytes]
 """Exchange, key, message id, body: what a return is recognised by."""
+
+
+class _Group:
+    """Publishes that were made together: how many are open, and the errors so far."""
+
+    __slots__ = ("done", "errors", "open")
+
+    def __init__(self, size: int) -> None:
+        self.open = size
+        self.errors: list[Exception | None] = [None] * size
+        self.done: Deferred[list[Exception | None]] = Deferred()
+        if not size:
+            self.done.callback([])
+
+    def settled(self, index: int, error: Exception | None) -> None:
+        self.errors[index] = error
+        self.open -= 1
+        if not self.open:
+            self.done.callback(self.errors)
 
 
 class Publisher(Quiet):
@@ -39,7 +60,7 @@ class Publisher(Quiet):
         self._client: Client | None = None
         self._channel: Channel | None = None
         self._last = 0
-        self._pending: dict[int, Deferred[None]] = {}
+        self._pending: dict[int, tuple[_Group, int]] = {}
         self._mandatory: dict[int, _Identity] = {}
         self._returned: dict[int, str] = {}
         self._idle: list[Deferred[None]] = []
@@ -61,32 +82,29 @@ class Publisher(Quiet):
         self._client = self._channel = None
         self._fail_pending(why)
 
-    def publish(
-        self, exchange: str, key: str, body: bytes, properties: Properties, *, mandatory: bool
-    ) -> Deferred[None]:
+    def publish(self, publishes: Sequence[Publish]) -> Deferred[list[Exception | None]]:
+        """See `smsgw.broker.base.Broker.publish_all`."""
+        group = _Group(len(publishes))
+        for index, publish in enumerate(publishes):
+            try:
+                self._send(publish, group, index)
+            except (Unavailable, EncodeError) as error:
+                group.settled(index, error)
+        return group.done
+
+    def _send(self, publish: Publish, group: _Group, index: int) -> None:
         client, channel = self._client, self._channel
         if client is None or channel is None:
-            return fail(Unavailable(self._why))
+            raise Unavailable(self._why)
         if len(self._pending) >= self._limit:
-            return fail(Unavailable(f"{self._limit} publishes wait for their confirm already"))
-        try:
-            octets = content.encode_publish(
-                channel.id,
-                exchange,
-                key,
-                body,
-                properties,
-                mandatory=mandatory,
-                frame_max=client.frame_max,
-            )
-        except EncodeError as error:
-            return fail(error)
+            raise Unavailable(f"{self._limit} publishes wait for their confirm already")
+        octets = content.encode_publish(channel.id, publish, frame_max=client.frame_max)
         self._last += 1
-        if mandatory:
-            self._mandatory[self._last] = (exchange, key, properties.message_id, body)
-        stored = self._pending[self._last] = Deferred()
+        self._pending[self._last] = group, index
+        if publish.mandatory:
+            identity = publish.exchange, publish.key, publish.properties.message_id, publish.body
+            self._mandatory[self._last] = identity
         client.send(octets)
-        return stored
 
     def idle(self) -> Deferred[None]:
         """Fires when no publish waits for its confirm."""
@@ -105,11 +123,19 @@ class Publisher(Quiet):
 
     def confirmed(self, tag: int, multiple: bool, stored: bool) -> None:
         settled = self._up_to(tag) if multiple else [tag]
-        found = [(number, self._pending.pop(number)) for number in settled if number in self._pending]
-        for number, waiting in found:
-            self._mandatory.pop(number, None)
-            self._settle(waiting, stored, self._returned.pop(number, None))
+        found = [(number, *self._pending.pop(number)) for number in settled if number in self._pending]
+        for number, group, index in found:
+            group.settled(index, self._verdict(number, stored))
         self._tell_idle()
+
+    def _verdict(self, number: int, stored: bool) -> Exception | None:
+        returned = None
+        if self._mandatory or self._returned:
+            self._mandatory.pop(number, None)
+            returned = self._returned.pop(number, None)
+        if not stored:
+            return QueueFull("the broker refused the publish: the queue is full, or failed")
+        return Unroutable(returned) if returned is not None else None
 
     def closed(self, code: int, reason: str) -> None:
         client, self._channel = self._client, None
@@ -144,15 +170,6 @@ class Publisher(Quiet):
             found.append(number)
         return found
 
-    @staticmethod
-    def _settle(waiting: Deferred[None], stored: bool, returned: str | None) -> None:
-        if not stored:
-            waiting.errback(QueueFull("the broker refused the publish: the queue is full, or failed"))
-        elif returned is not None:
-            waiting.errback(Unroutable(returned))
-        else:
-            waiting.callback(None)
-
     def _tell_idle(self) -> None:
         if not self._pending:
             waiting, self._idle = self._idle, []
@@ -160,6 +177,6 @@ class Publisher(Quiet):
                 each.callback(None)
 
 
-def _fail(pending: dict[int, Deferred[None]], reason: str) -> None:
-    for waiting in pending.values():
-        waiting.errback(Unavailable(reason))
+def _fail(pending: dict[int, tuple[_Group, int]], reason: str) -> None:
+    for group, index in pending.values():
+        group.settled(index, Unavailable(reason))

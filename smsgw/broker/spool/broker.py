@@ -16,7 +16,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from smsgw.broker.base import BrokerError, BrokerState, Deliver, Properties, TopologyError, Unavailable
+from smsgw.broker.base import (
+    BrokerError,
+    BrokerState,
+    Deliver,
+    Properties,
+    Publish,
+    TopologyError,
+    Unavailable,
+    the_only,
+)
 from smsgw.broker.spool import store
 from smsgw.broker.spool.bell import Bell
 from smsgw.broker.spool.coalesce import Coalesced
@@ -24,7 +33,7 @@ from smsgw.broker.spool.expiry import Expiry
 from smsgw.broker.spool.lock import FileLock
 from smsgw.broker.spool.reader import QueueReader, SpoolConsumer
 from smsgw.broker.spool.routing import Router
-from smsgw.broker.spool.rows import Publish, decode, encode
+from smsgw.broker.spool.rows import Routed, decode, encode
 from smsgw.broker.spool.watch import Hear, Watchers
 from smsgw.broker.spool.writer import WRITING, Writer
 from smsgw.broker.topology import Topology
@@ -152,14 +161,13 @@ class Spool:
         mandatory: bool = False,
     ) -> Deferred[None]:
         """Fails with Misuse where a property is nothing that a broker can keep."""
+        return self.publish_all([Publish(exchange, key, body, properties, mandatory)]).addCallback(the_only)
+
+    def publish_all(self, publishes: Sequence[Publish]) -> Deferred[list[Exception | None]]:
         if self._name != "up":
-            return fail(Unavailable(f"the spool is {self._name}"))
-        try:
-            one = self._routed(exchange, key, body, properties, mandatory)
-        except SmsgwError as error:
-            return fail(error)
+            return succeed([Unavailable(f"the spool is {self._name}")] * len(publishes))
         self.soon()
-        return self._writer.add(one)
+        return self._writer.add([self._routed(each) for each in publishes])
 
     def consume(self, queue: str, width: int, deliver: Deliver) -> SpoolConsumer:
         reader = self._readers.get(queue)
@@ -297,7 +305,7 @@ class Spool:
         for reader in tuple(self._readers.values()):
             reader.advance()
 
-    def _stored(self, ones: Sequence[Publish]) -> None:
+    def _stored(self, ones: Sequence[Routed]) -> None:
         """Tell everybody, here and in other processes."""
         if self._name == "stopped":
             return
@@ -315,20 +323,22 @@ class Spool:
             if reader is not None:
                 reader.notice()
 
-    def _routed(
-        self, exchange: str, key: str, body: bytes, properties: Properties, mandatory: bool
-    ) -> Publish:
-        return Publish(
-            exchange=exchange,
-            key=key,
-            queues=self._router.route(exchange, key),
-            priority=properties.priority or 0,
-            expiration=_seconds(properties.expiration),
-            properties=_storable(key, properties),
-            body=body,
-            mandatory=mandatory,
-            topic=self._router.is_topic(exchange),
-        )
+    def _routed(self, publish: Publish) -> Routed | SmsgwError:
+        exchange, key, properties = publish.exchange, publish.key, publish.properties
+        try:
+            return Routed(
+                exchange=exchange,
+                key=key,
+                queues=self._router.route(exchange, key),
+                priority=properties.priority or 0,
+                expiration=_seconds(properties.expiration),
+                properties=_storable(key, properties),
+                body=publish.body,
+                mandatory=publish.mandatory,
+                topic=self._router.is_topic(exchange),
+            )
+        except SmsgwError as error:
+            return error
 
     async def _look(self) -> None:
         """Has another process written?"""

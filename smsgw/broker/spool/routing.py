@@ -6,10 +6,15 @@ configuration, and only the queues are in the file.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import chain
+from typing import TypeGuard
 
 from smsgw.broker.base import BrokerError
 from smsgw.broker.topology import Topology
+
+ROUTES = 1024
+"""Topic keys whose queues are remembered: events have a few, inbound messages one for each number."""
 
 
 def topic_matches(pattern: str, key: str) -> bool:
@@ -30,13 +35,16 @@ class Router:
     """The bindings of a topology, arranged for looking up."""
 
     def __init__(self, topology: Topology) -> None:
-        self.queues = tuple(queue.name for queue in topology.queues)
         self._kinds = {exchange.name: exchange.kind for exchange in topology.exchanges}
         self._bound: dict[str, dict[str, tuple[str, ...]]] = {exchange: {} for exchange in self._kinds}
         for binding in topology.bindings:
             key = "" if self._kinds[binding.exchange] == "fanout" else binding.key
             bound = self._bound[binding.exchange]
             bound[key] = _once(*bound.get(key, ()), binding.queue)
+        self._matching = lru_cache(ROUTES)(self._match)
+
+    def knows(self, exchange: str | None) -> TypeGuard[str]:
+        return exchange == "" or exchange in self._kinds
 
     def is_topic(self, exchange: str) -> bool:
         return self._kinds.get(exchange) == "topic"
@@ -54,9 +62,13 @@ class Router:
             raise BrokerError(f"there is no exchange {exchange!r}")
         bound = self._bound[exchange]
         if kind == "topic":
-            matching = (queues for pattern, queues in bound.items() if topic_matches(pattern, key))
-            return _once(*chain.from_iterable(matching))
+            return self._matching(exchange, key)
         return bound.get("" if kind == "fanout" else key, ())
+
+    def _match(self, exchange: str, key: str) -> tuple[str, ...]:
+        bound = self._bound[exchange]
+        matching = (queues for pattern, queues in bound.items() if topic_matches(pattern, key))
+        return _once(*chain.from_iterable(matching))
 
 
 def _once(*queues: str) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ import msgspec
 from smsgw.broker.base import Properties
 
 
-class Publish(msgspec.Struct, frozen=True, kw_only=True):
-    """One publish, routed. `expiration` is in seconds; `properties` is encoded."""
+class Routed(msgspec.Struct, frozen=True, kw_only=True):
+    """One publish, and where it goes. `expiration` is in seconds; `properties` is encoded."""
 
     exchange: str
     key: str

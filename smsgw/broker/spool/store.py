@@ -23,7 +23,7 @@ import msgspec
 
 from smsgw.broker.base import BrokerError, Properties, QueueFull, TopologyError, Unroutable
 from smsgw.broker.spool.routing import Router
-from smsgw.broker.spool.rows import Expired, Fetched, Publish, Published, Row, Taken, decode, encode
+from smsgw.broker.spool.rows import Expired, Fetched, Published, Routed, Row, Taken, decode, encode
 from smsgw.broker.topology import Queue, Topology
 
 SCHEMA = (
@@ -115,7 +115,7 @@ class Store:
         self._known: dict[str, _Queue] = {}  # a queue is never deleted nor altered
 
     def publish(
-        self, connection: sqlite3.Connection, publishes: Sequence[Publish], now: float, watched: bool
+        self, connection: sqlite3.Connection, publishes: Sequence[Routed], now: float, watched: bool
     ) -> list[BrokerError | None]:
         """Store what can be stored; for each publish None, or why it was not."""
         added: Counter[str] = Counter()
@@ -199,7 +199,7 @@ class Store:
             connection.execute(
                 "SELECT min(expires) FROM messages WHERE queue = ? AND expires > ?", (queue.id, after)
             ).fetchone()[0]
-            for queue in self._own_queues(connection)
+            for queue in self._all_queues(connection)
         ]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -213,10 +213,12 @@ class Store:
         """Dead-letter what has expired, but not those `spared`, by queue: they are handed out.
 
         A queue that another process consumes is that process's to look after: only it knows what is out.
+        All others are anybody's, those too that are in no configuration any more: what waits in a delay
+        step when the last channel that used it goes must come back all the same.
         """
         reached: set[str] = set()
         again = skipped = False
-        for queue in self._own_queues(connection):
+        for queue in self._all_queues(connection):
             out = spared.get(queue.name, frozenset())
             limit = EXPIRY_BATCH + len(out)
             rows = connection.execute(_EXPIRED, (queue.id, now, limit)).fetchall()
@@ -231,7 +233,7 @@ class Store:
     def _store(
         self,
         connection: sqlite3.Connection,
-        one: Publish,
+        one: Routed,
         now: float,
         added: Counter[str],
         rows: list[_Values],
@@ -292,14 +294,14 @@ class Store:
         properties: Properties,
         body: bytes,
         reason: str,
-    ) -> Publish:
+    ) -> Routed:
         """What RabbitMQ makes of a message that dies: the first death in the headers, no expiration."""
         exchange = queue.declared.dead_letter_exchange
         headers = {"x-first-death-reason": reason, "x-first-death-queue": queue.name} | properties.headers
-        queues = () if exchange is None else self.router.route(exchange, key)
+        queues = self.router.route(exchange, key) if self.router.knows(exchange) else ()
         if exchange and not queues:
             queues = _bound(connection, exchange, key)
-        return Publish(
+        return Routed(
             exchange=exchange or "",
             key=key,
             queues=queues,
@@ -311,8 +313,9 @@ class Store:
             topic=False,
         )
 
-    def _own_queues(self, connection: sqlite3.Connection) -> list[_Queue]:
-        found = (self._queue(connection, name) for name in self.router.queues)
+    def _all_queues(self, connection: sqlite3.Connection) -> list[_Queue]:
+        names = connection.execute("SELECT name FROM queues ORDER BY id").fetchall()
+        found = (self._queue(connection, name) for (name,) in names)
         return [queue for queue in found if queue is not None]
 
     def _queue(self, connection: sqlite3.Connection, name: str) -> _Queue | None:
@@ -355,9 +358,9 @@ def declare(connection: sqlite3.Connection, topology: Topology) -> None:
 
 
 def _bound(connection: sqlite3.Connection, exchange: str, key: str) -> tuple[str, ...]:
-    """The queues that some topology once bound to a direct exchange under a key."""
+    """The queues that some topology once bound to a direct exchange under a key, or to a fanout one."""
     found = connection.execute(
-        "SELECT queue FROM bindings WHERE exchange = ? AND key = ?", (exchange, key)
+        "SELECT queue FROM bindings WHERE exchange = ? AND key IN (?, '')", (exchange, key)
     ).fetchall()
     return tuple(row[0] for row in found)
 
@@ -399,7 +402,7 @@ def probe(connection: sqlite3.Connection) -> None:
 
 
 def _show(
-    connection: sqlite3.Connection, publishes: Sequence[Publish], verdicts: Sequence[BrokerError | None]
+    connection: sqlite3.Connection, publishes: Sequence[Routed], verdicts: Sequence[BrokerError | None]
 ) -> None:
     seen = [
         (one.exchange, one.key, one.body)
@@ -412,7 +415,7 @@ def _show(
         connection.execute("DELETE FROM published WHERE id <= ?", (oldest,))
 
 
-def _values(queue: _Queue, one: Publish, now: float) -> _Values:
+def _values(queue: _Queue, one: Routed, now: float) -> _Values:
     declared = queue.declared
     lives = [span for span in (one.expiration, declared.ttl) if span is not None]
     priority = min(one.priority, declared.max_priority or 0)

@@ -8,18 +8,18 @@ and keeps its acknowledgements for another try.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from smsgw.broker.base import BrokerError, Unavailable
 from smsgw.broker.spool.reader import QueueReader
-from smsgw.broker.spool.rows import Publish
+from smsgw.broker.spool.rows import Routed
 from smsgw.broker.spool.store import Store
-from smsgw.errors import StorageError
+from smsgw.errors import SmsgwError, StorageError
 from smsgw.sqlite import Database
 
 log = Logger()
@@ -36,8 +36,19 @@ WRITING = "writing"
 
 @frozen
 class _Pending:
-    one: Publish
-    done: Deferred[None] = field(factory=Deferred)
+    """Publishes that were made together; the errors are of those that can't be stored."""
+
+    all: Sequence[Routed | SmsgwError]
+    octets: int
+    done: Deferred[list[Exception | None]] = field(factory=Deferred)
+
+    @property
+    def good(self) -> list[Routed]:
+        return [each for each in self.all if isinstance(each, Routed)]
+
+    def verdicts(self, of_good: Iterator[Exception | None]) -> list[Exception | None]:
+        """Those of all, given the next ones of the good."""
+        return [next(of_good) if isinstance(each, Routed) else each for each in self.all]
 
 
 Settled = Sequence[tuple[QueueReader, Sequence[int]]]
@@ -57,7 +68,7 @@ class Writer:
         wall: Callable[[], float],
         *,
         watched: Callable[[], bool],
-        stored: Callable[[Sequence[Publish]], None],
+        stored: Callable[[Sequence[Routed]], None],
         report: Callable[[str, str | None], None],
     ) -> None:
         self._database = database
@@ -70,13 +81,18 @@ class Writer:
         self._pending: list[_Pending] = []
         self._pending_octets = 0
 
-    def add(self, one: Publish) -> Deferred[None]:
-        """Written with the next `write`; fires once it is durable."""
+    def add(self, publishes: Sequence[Routed | SmsgwError]) -> Deferred[list[Exception | None]]:
+        """Written with the next `write`; fires once they are durable. What is an error already stays one."""
+        if not any(isinstance(each, Routed) for each in publishes):
+            return succeed([each for each in publishes if isinstance(each, SmsgwError)])
         if self._pending_octets > PENDING_OCTETS:
-            return fail(Unavailable("the spool can't write as fast as it is published to"))
-        pending = _Pending(one)
+            return succeed(
+                [Unavailable("the spool can't write as fast as it is published to")] * len(publishes)
+            )
+        octets = sum(len(each.body) + OVERHEAD for each in publishes if isinstance(each, Routed))
+        pending = _Pending(publishes, octets)
         self._pending.append(pending)
-        self._pending_octets += len(one.body) + OVERHEAD
+        self._pending_octets += octets
         return pending.done
 
     def write(self, readers: Iterable[QueueReader]) -> None:
@@ -90,7 +106,7 @@ class Writer:
             Deferred.fromCoroutine(self._commit(publishes, settled))
 
     async def _commit(self, publishes: Sequence[_Pending], settled: Settled) -> None:
-        ones = [pending.one for pending in publishes]
+        ones = [one for pending in publishes for one in pending.good]
         rows = {reader.queue: rows for reader, rows in settled}
         operation = partial(self._apply, ones=ones, rows=rows, now=self._wall())
         try:
@@ -104,13 +120,14 @@ class Writer:
             reader.wrote(written)
         if publishes:
             self._stored([one for one, verdict in zip(ones, verdicts, strict=True) if verdict is None])
-        for pending, verdict in zip(publishes, verdicts, strict=True):
-            self._confirm(pending, verdict)
+        each = iter(verdicts)
+        for pending in publishes:
+            self._confirm(pending, each)
 
     def _apply(
         self,
         connection: sqlite3.Connection,
-        ones: Sequence[Publish],
+        ones: Sequence[Routed],
         rows: Mapping[str, Sequence[int]],
         now: float,
     ) -> list[BrokerError | None]:
@@ -127,13 +144,14 @@ class Writer:
         for reader, rows in settled:
             reader.not_written(rows)
         for pending in publishes:
-            unavailable = Unavailable(str(error))
-            unavailable.__cause__ = error
-            self._confirm(pending, unavailable)
+            self._confirm(pending, iter(partial(_unavailable, error), None))
 
-    def _confirm(self, pending: _Pending, verdict: BrokerError | None) -> None:
-        self._pending_octets -= len(pending.one.body) + OVERHEAD
-        if verdict is None:
-            pending.done.callback(None)
-        else:
-            pending.done.errback(verdict)
+    def _confirm(self, pending: _Pending, verdicts: Iterator[Exception | None]) -> None:
+        self._pending_octets -= pending.octets
+        pending.done.callback(pending.verdicts(verdicts))
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    unavailable = Unavailable(str(error))
+    unavailable.__cause__ = error
+    return unavailable

@@ -1,0 +1,94 @@
+"""What message centres took, on its last steps, group by group: ledger, acknowledgement, event.
+
+The ledger remembers a message and owes its `accepted` event in one transaction. From then on nothing can be
+lost: the delivery is acknowledged, so that its place in the width is free, and the event is published; its
+confirm clears it in the ledger. A crash in between leaves it owed, and a sweep pays.
+
+While the ledger writes one group the next one gathers. So a gateway that is busy shares a transaction, a
+burst of events and an acknowledgement among hundreds of messages, and one that is idle settles a message
+at once; there is no timer.
+
+If something that nobody expected goes wrong with a group, each of its members takes the step alone, so
+that only the culprit fails. Where the broker confirms no events, acknowledgements wait for them from
+`UNPAID` on: so what is owed stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from smsgw.gateway.carrying import Carried
+from smsgw.gateway.durable import Durable
+from smsgw.ledger.base import Ledger, Owed
+
+GROUP = 1000
+"""Messages that are settled together at most."""
+
+UNPAID = 10_000
+"""Events that may wait for the broker's confirm before messages wait for them too."""
+
+
+class Settling:
+    """Settles what is added, in the order in which it came.
+
+    `pay` publishes events that are owed, and fires when that is done or has failed. `over` hears the end of
+    each message: None where it is settled, or what went wrong.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        durable: Durable,
+        *,
+        pay: Callable[[Sequence[Owed]], Deferred[bool]],
+        over: Callable[[Carried, Failure | None], None],
+    ) -> None:
+        self._ledger = ledger
+        self._durable = durable
+        self._pay = pay
+        self._over = over
+        self._gathered: list[Carried] = []
+        self._remembering = False
+        self._unpaid = 0
+
+    def add(self, taken: Carried) -> None:
+        self._gathered.append(taken)
+        if not self._remembering:
+            self._remembering = True
+            Deferred.fromCoroutine(self._settle())
+
+    async def _settle(self) -> None:
+        while self._gathered:
+            group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
+            await self._remember(group)
+        self._remembering = False
+
+    async def _remember(self, group: Sequence[Carried]) -> None:
+        accepted = [each.acceptance for each in group]
+        try:
+            owed = await self._durable.stored(lambda: self._ledger.remember(accepted))
+        except Exception:  # noqa: BLE001  goes to the message's own edge
+            if len(group) == 1:
+                self._over(group[0], Failure())  # type: ignore[no-untyped-call]
+            else:
+                for each in group:
+                    await self._remember([each])
+        else:
+            # the next group is remembered meanwhile
+            Deferred.fromCoroutine(self._finish(group, [event for events in owed for event in events]))
+
+    async def _finish(self, group: Sequence[Carried], owed: Sequence[Owed]) -> None:
+        crowded = self._unpaid >= UNPAID
+        self._unpaid += len(owed)
+        paid = self._pay(owed).addCallback(self._paid, len(owed))
+        if crowded:
+            await paid
+        for each in group:
+            each.delivery.ack()
+            self._over(each, None)
+
+    def _paid(self, _: bool, number: int) -> None:
+        self._unpaid -= number

@@ -1,0 +1,223 @@
+"""Receipts in the tables of `smsgw.ledger.sqlite`: whose they are, and what is owed for them.
+
+A part is found by the message centre's id, newest first: ids come round. A receipt whose id is not known
+yet is parked, one row for each reading of the id.
+
+Nearly all receipts are the only one of their message. What is to be written for those waits in `Notes`, and
+many are written with each statement; whatever else looks at the tables has them written first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from smsgw.folding import Record, Report, receipted
+from smsgw.ledger.base import Claim, Owed, Receipt
+from smsgw.message import Event
+
+packer = msgspec.msgpack.Encoder()
+records = msgspec.msgpack.Decoder(Record)
+reports = msgspec.msgpack.Decoder(Report)
+_events = msgspec.msgpack.Decoder(Event)
+
+_NEWEST = """
+    SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM part JOIN message ON message.n = part.message
+    WHERE part.account = ? AND part.key = ? ORDER BY part.message DESC LIMIT 8
+"""
+_OF_A_MESSAGE = """
+    SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM part JOIN message ON message.n = part.message WHERE part.message = ? AND part.number = ?
+"""
+
+
+class Part(NamedTuple):
+    """A part that waits, or waited, for its receipt, with its message's row."""
+
+    message: int
+    number: int
+    recipient: str
+    report: bytes | None
+    waiting: int
+    record: bytes
+
+
+class Notes:
+    """What is to be written for receipts, at the end of a transaction or before somebody looks."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self._messages: set[int] = set()
+        self._reports: list[tuple[bytes, int, int]] = []
+        self._owed: list[tuple[int, int | None, bytes, str | None, str | None]] = []
+        self._last_owed: int | None = None
+
+    def touches(self, message: int) -> bool:
+        """Whether something of this message is not written yet."""
+        return message in self._messages
+
+    def report(self, part: Part, report: Report) -> None:
+        """The final word on a part."""
+        self._messages.add(part.message)
+        self._reports.append((packer.encode(report), part.message, part.number))
+
+    def owe(
+        self, message: int | None, event: Event, correlation_id: str | None, reply_to: str | None
+    ) -> Owed:
+        if self._last_owed is None:
+            found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'owed'").fetchone()
+            self._last_owed = found[0] if found else 0
+        self._last_owed += 1
+        self._owed.append((self._last_owed, message, packer.encode(event), correlation_id, reply_to))
+        return Owed(self._last_owed, event, correlation_id, reply_to)
+
+    def write(self) -> None:
+        execute = self.db.executemany
+        execute("UPDATE part SET report = ? WHERE message = ? AND number = ?", self._reports)
+        execute(
+            "UPDATE message SET waiting = waiting - 1 WHERE n = ?",
+            [(message,) for _, message, _ in self._reports],
+        )
+        execute("INSERT INTO owed VALUES (?, ?, ?, ?, ?)", self._owed)
+        self._messages.clear()
+        self._reports.clear()
+        self._owed.clear()
+
+
+def claim_all(db: sqlite3.Connection, came: Sequence[Receipt]) -> list[Claim]:
+    """See `smsgw.ledger.base.Ledger.claim`."""
+    notes = Notes(db)
+    claims = [_claim(notes, receipt) for receipt in came]
+    notes.write()
+    return claims
+
+
+def _claim(notes: Notes, receipt: Receipt) -> Claim:
+    found = _find_part(notes.db, receipt)
+    if found is not None and notes.touches(found[1].message):
+        notes.write()
+        found = _find_part(notes.db, receipt)
+    if found is None:
+        _park(notes.db, receipt)
+        return Claim()
+    codec, part = found
+    return Claim(owed=tuple(_note(notes, part, receipt.report, receipt.at)), codec=codec)
+
+
+def _find_part(db: sqlite3.Connection, receipt: Receipt) -> tuple[str, Part] | None:
+    """(codec, part) of the newest part whose recipient agrees.
+
+    A part of another recipient is taken only where the id has a single reading: where readings
+    compete, a number that happens to be another message's id would tell a wrong fate.
+    """
+    first = None
+    for codec, key in receipt.candidates:
+        for row in db.execute(_NEWEST, (receipt.account, key)):
+            part = Part._make(row)
+            if same_recipient(part.recipient, receipt.recipient):
+                return codec, part
+            first = first or (codec, part)
+    return first if len(receipt.candidates) == 1 else None
+
+
+def same_recipient(one: str, other: str) -> bool:
+    """Whether two digit strings name one phone, as far as can be said: national forms lack a prefix."""
+    return not one or not other or one == other or (min(len(one), len(other)) >= 6 and one[-6:] == other[-6:])
+
+
+def _note(notes: Notes, part: Part, report: Report, now: float) -> list[Owed]:
+    """Write a receipt's word at its part. A repeat owes again only what is not yet cleared."""
+    if part.waiting == 0 or (part.report is not None and report.final):
+        return owed(notes.db, "message = ? ORDER BY n", part.message)
+    record = records.decode(part.record)
+    if record.awaits == 1:
+        words: list[Report | None] = [report]
+    else:
+        so_far = known(notes.db, part.message)
+        if report.final:
+            so_far[part.number] = report
+        words = [*so_far.values(), *[None] * (record.awaits - len(so_far))]
+    if report.final:
+        notes.report(part, report)
+    return [
+        notes.owe(part.message, event, record.correlation_id, record.reply_to)
+        for event in receipted(record, part.number, report, words, now)
+    ]
+
+
+def known(db: sqlite3.Connection, message: int) -> dict[int, Report | None]:
+    """The final words on the parts of a message that were taken so far."""
+    rows = db.execute("SELECT number, report FROM part WHERE message = ? ORDER BY number", (message,))
+    return {number: reports.decode(report) if report else None for number, report in rows}
+
+
+def _park(db: sqlite3.Connection, receipt: Receipt) -> None:
+    """Durable until the id becomes known. The same receipt again takes the place of the first."""
+    account, body = receipt.account, packer.encode(receipt.report)
+    again = "SELECT n FROM parked WHERE account = ? AND key = ? AND report = ?"
+    if any(db.execute(again, (account, key, body)).fetchone() for _, key in receipt.candidates):
+        return
+    (n,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM parked").fetchone()
+    db.executemany(
+        """
+        INSERT INTO parked (n, account, key, at, codec, channel, recipient, report)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        [
+            (n, account, key, receipt.at, codec, receipt.channel, receipt.recipient, body)
+            for codec, key in receipt.candidates
+        ],
+    )
+
+
+def early(
+    db: sqlite3.Connection,
+    message: int,
+    account: str,
+    keys: Iterable[tuple[int, str]],
+    recipient: str,
+    now: float,
+) -> list[Owed]:
+    """What is owed for receipts that came before their parts' ids were known; `keys` are (part, key)."""
+    notes = Notes(db)
+    found = []
+    for number, key in keys:
+        for report in _unpark(db, account, key, recipient):
+            notes.write()
+            row = db.execute(_OF_A_MESSAGE, (message, number)).fetchone()
+            found += _note(notes, Part._make(row), report, now)
+    notes.write()
+    return found
+
+
+def _unpark(db: sqlite3.Connection, account: str, key: str, recipient: str) -> list[Report]:
+    rows = db.execute(
+        "SELECT DISTINCT n, recipient, report FROM parked WHERE account = ? AND key = ? ORDER BY n",
+        (account, key),
+    ).fetchall()
+    mine = [(n, report) for n, to, report in rows if same_recipient(to, recipient)]
+    db.executemany("DELETE FROM parked WHERE n = ?", [(n,) for n, _ in mine])
+    return [reports.decode(report) for _, report in mine]
+
+
+def owe(
+    db: sqlite3.Connection,
+    message: int | None,
+    event: Event,
+    correlation_id: str | None = None,
+    reply_to: str | None = None,
+) -> Owed:
+    """One event is owed from now on."""
+    notes = Notes(db)
+    made = notes.owe(message, event, correlation_id, reply_to)
+    notes.write()
+    return made
+
+
+def owed(db: sqlite3.Connection, where: str, value: int) -> list[Owed]:
+    rows = db.execute(f"SELECT n, event, correlation_id, reply_to FROM owed WHERE {where}", (value,))  # noqa: S608
+    return [Owed(n, _events.decode(event), *properties) for n, event, *properties in rows]
