@@ -44,7 +44,7 @@ def modem(file: str, as_json: bool, patience: float, name: str, what: str, code:
     The running gateway is asked where there is one. Else the modem is opened for as long as this takes; it is
     left with all that it has received.
     """
-    configuration = configured(file, os.environ)
+    configuration = configured(file, os.environ, ("channels",))
     settings = configuration.channels.get(name)
     if not isinstance(settings, GsmSettings):
         raise Failed(f"channels.{name}: no modem has that name")
