@@ -32,5 +32,5 @@ def simulate() -> None:
 
 simulate.add_command(smsc)
 simulate.add_command(modem)
-for command in (bench, check, demo, events, ask_modem, parts, send):
+for command in (ask_modem, bench, check, demo, events, parts, send):
     main.add_command(command)
