@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgw.channel_settings import NullSettings, SmppSettings
+from smsgw.channel_settings import Budget, GsmSettings, NullSettings, SmppSettings
 from smsgw.config import Configuration
 from smsgw.errors import ConfigError
 from smsgw.loading import load, parse, remarks
@@ -472,3 +472,66 @@ def test_whatever_the_table_holds_it_ends_in_words(table: dict[str, Any]) -> Non
 def test_whatever_a_channel_holds_it_ends_in_words(settings: dict[str, Any]) -> None:
     found = parse({"channels": {"acme": {**SMPP, **settings}}}, {}, _no_file)
     assert isinstance(found, Configuration) or all(problem.text for problem in found)
+
+
+# -- modems
+
+GSM: dict[str, Any] = {"type": "gsm", "endpoint": "serial:/dev/serial/by-id/usb-X:baudrate=115200"}
+
+
+def gsm(**settings: Any) -> dict[str, Any]:
+    return {"channels": {"sim1": {**GSM, **settings}}}
+
+
+def test_a_modem_with_everything() -> None:
+    table = gsm(
+        **{
+            "from": "+46700000099",
+            "pin": {"env": "PIN"},
+            "imei": "356938035643809",
+            "imsi": "240011234567890",
+        },
+        smsc="+46700000000",
+        rate=0.15,
+        budget={"minute": 6, "day": 900, "month": 10_000},
+        quiet="22:00-07:00",
+        reset_command=["/usr/sbin/uhubctl", "-a", "cycle"],
+        poll="30s",
+        receive="stored",
+        timers={"submit": "90s", "registration": "5m"},
+    )
+    (channel,) = right(table, {"PIN": "7391"}).channels.values()
+    assert isinstance(channel, GsmSettings)
+    assert channel.width == 1
+    assert channel.budget == Budget(minute=6, day=900, month=10_000)
+    assert "7391" not in repr(channel)
+    modem = channel.modem
+    assert (modem.pin, modem.poll, modem.submit, modem.registration) == ("7391", 30, 90, 300)
+    assert (modem.imei, modem.imsi, modem.receive) == ("356938035643809", "240011234567890", "stored")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"width": 2}, "channels.sim1.width: expected one of 1, found 2"),
+        ({"buget": {}}, 'channels.sim1.buget: unknown key; did you mean "budget"?'),
+        ({"budget": {"year": 1}}, "channels.sim1.budget.year: unknown key; known here: day, hour, minute, month"),
+        ({"budget": {"day": 0}}, "channels.sim1.budget.day: expected a whole number >= 1, found 0"),
+        ({"quiet": "22-7"}, 'channels.sim1.quiet: expected hours of local time such as "22:00-07:00", found "22-7"'),
+        ({"quiet": "24:00-07:00"}, 'channels.sim1.quiet: expected hours of local time such as "22:00-07:00", found "24:00-07:00"'),
+        ({"imei": "123"}, 'channels.sim1.imei: expected 15 digits, found "123"'),
+        ({"imsi": "x"}, 'channels.sim1.imsi: expected 14 or 15 digits, found "x"'),
+        ({"smsc": "my network"}, 'channels.sim1.smsc: expected digits, with a + where the number is international, found "my network"'),
+        ({"pin": "12"}, "channels.sim1.pin: a PIN has 4 to 8 digits; this one has not"),
+        ({"from": "ACME"}, 'channels.sim1.from: expected the number of the SIM: a modem can\'t send from another, found "ACME"'),
+        ({"endpoint": "serial:/dev/x:boudrate=1"}, 'channels.sim1.endpoint: serial: unknown key boudrate; did you mean "baudrate"?'),
+        ({"endpoint": "serial:ttyUSB0"}, "channels.sim1.endpoint: serial: expected the path of a device, such as serial:/dev/serial/by-id/..."),
+        ({"endpoint": "/dev/ttyUSB0"}, 'channels.sim1.endpoint: expected serial:DEVICE or tcp:HOST:PORT, found "/dev/ttyUSB0"'),
+        ({"reset_command": "uhubctl"}, 'channels.sim1.reset_command: expected a list, found "uhubctl"'),
+        ({"timers": {"sumbit": 1}}, 'channels.sim1.timers.sumbit: unknown key; did you mean "submit"?'),
+        ({"dialect": {}}, "channels.sim1.dialect: unknown key; known here: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_modem(settings: dict[str, Any], problem: str) -> None:
+    (line,) = problems(gsm(**settings))
+    assert line.startswith(problem), line

@@ -346,12 +346,10 @@ class GsmChannel:
         self._pins = RememberedPins(state, name)
         self._spent = state / f"{name}.budget"
         self._unsaved = Seldom(clock, 600.0)
-        self.spending = Spending(settings.budget, self._saved())
+        self.spending = Spending(settings.budget)
         self.receiving = ModemReceiving(self, settings.from_ or "", upstream, metrics)
         self.session = GsmSession(self, f"{name}#1")
         self.sessions = [self.session]
-        metrics.pace.labels(name).set_function(lambda: self.pace.rate)
-        metrics.paused.labels(name).set_function(self._paused)
 
     def __repr__(self) -> str:
         return (
@@ -370,6 +368,10 @@ class GsmChannel:
         return smsc_id
 
     def start(self) -> None:
+        """Only now: another channel of this name may have worked until a moment ago."""
+        self.spending = Spending(self.settings.budget, self._saved())
+        self.metrics.pace.labels(self.name).set_function(lambda: self.pace.rate)
+        self.metrics.paused.labels(self.name).set_function(self._paused)
         self.session.link.start()
 
     def stop(self) -> Deferred[None]:

@@ -22,10 +22,14 @@ from smsgw.control import NoGateway, Request, request
 from smsgw.folding import Report
 from smsgw.gateway.assembly import gsm_channel
 from smsgw.gateway.modems import Asked, ask
+from smsgw.loading import SecretTable
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Outcome
 from smsgw.sms.join import Fragment
+
+SECRETS: tuple[SecretTable, ...] = ("channels",)
+"""A modem that is opened here wants its PIN."""
 
 STEP = 0.1
 """Seconds between two looks at a modem that gets ready."""
@@ -44,7 +48,7 @@ def modem(file: str, as_json: bool, patience: float, name: str, what: str, code:
     The running gateway is asked where there is one. Else the modem is opened for as long as this takes; it is
     left with all that it has received.
     """
-    configuration = configured(file, os.environ)
+    configuration = configured(file, os.environ, SECRETS)
     settings = configuration.channels.get(name)
     if not isinstance(settings, GsmSettings):
         raise Failed(f"channels.{name}: no modem has that name")

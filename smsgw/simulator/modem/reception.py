@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from smsgw.gsm.coding_scheme import scheme
 from smsgw.gsm.shapes import Deliver
 from smsgw.gsm.tpdu import to_hex
 from smsgw.simulator.modem.answers import FINE, Answer, cms
@@ -15,6 +14,7 @@ from smsgw.simulator.modem.network import Letter, Network, Taken
 from smsgw.simulator.modem.profile import Profile
 from smsgw.simulator.modem.schedule import Schedule
 from smsgw.simulator.modem.shared import Entry, Shared
+from smsgw.sms.coding_scheme import scheme
 
 Said: TypeAlias = str | tuple[str, str]
 

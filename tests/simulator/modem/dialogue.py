@@ -16,7 +16,6 @@ from smsgw.gsm.events import (
     RungClimbed,
     SubmitAnswered,
 )
-from smsgw.gsm.messages import submit
 from smsgw.gsm.settings import Pins, Settings
 from smsgw.gsm.shapes import Submit
 from smsgw.simulator.modem.behaviour import Behaviour
@@ -51,6 +50,8 @@ class Dialogue:
 
     def reopen(self, most: float = 600.0) -> Dialogue:
         """As whoever owns the port does after `Ended`."""
+        self.modem.unplugged()
+        self.modem.data_to_send()
         self.connection = Connection(self.settings, self.pins)
         return self.open(most)
 
@@ -108,6 +109,3 @@ class Dialogue:
 
     def journal(self, event: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.event == event]
-
-
-__all__ = ["Behaviour", "Dialogue", "Inbound", "Modem", "submit"]
