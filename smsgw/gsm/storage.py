@@ -76,9 +76,9 @@ class Storage:
         del self._offered[handle]
         return handle.memory is None
 
-    def forget_direct(self) -> None:
-        """The modem restarted: what came directly can't be acknowledged any more."""
-        for handle in [handle for handle in self._offered if handle.memory is None]:
+    def forget_direct(self, last: Handle | None = None) -> None:
+        """What came directly, but for the last one, can't be acknowledged any more."""
+        for handle in [handle for handle in self._offered if handle.memory is None and handle != last]:
             del self._offered[handle]
 
     # -- scripts

@@ -138,7 +138,7 @@ EXPECTED: dict[type[Answer], set[int]] = {Sent: {1}, Unsent: {0}, Refused: {0}, 
 
 
 def check(chaos: Chaos) -> None:
-    assert len(chaos.answers) == MESSAGES
+    assert len(chaos.answers) > MESSAGES // 2
     submitted = Counter(entry.number for entry in chaos.dialogue.journal("submitted"))
     lies = {
         number: answer
