@@ -146,6 +146,9 @@ class Storage:
     def _list(self, memory: str) -> Script[None]:
         command = Command(line="AT+CMGL=4", prefixes=("+CMGL:",), pdus=True, timeout=60.0)
         completed = yield from ask(command)
+        if completed.ok and memory in self._measured:
+            # it was measured when it was selected, which may be long ago
+            self._measure(memory, len(completed.lines), self._measured[memory][1])
         there: set[int] = set()
         for line in completed.lines:
             index = integer(field(line, 0))

@@ -481,6 +481,15 @@ def test_a_full_storage_is_told() -> None:
     assert not bench.connection.storage_full
 
 
+def test_a_storage_that_fills_is_measured_also_where_there_is_but_one() -> None:
+    bench = Bench(Modem(memories=("SM",))).open()
+    bench.run(most=5.0)
+    assert not bench.connection.storage_full
+    bench.modem.stored["SM"] = {index: (MESSAGE[:-2] + f"{index:02x}", LENGTH) for index in range(20)}
+    bench.run(most=70.0)
+    assert bench.connection.storage_full
+
+
 # -- USSD
 
 
