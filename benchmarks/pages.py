@@ -33,6 +33,9 @@ class Page(NamedTuple):
     title: str
     text: str
     headlines: list[Headline]
+    ranges: str = (
+        "A figure with a range is the median of five windows of one run, with the least and the most."
+    )
 
 
 def write(page: Page, facts: list[str], command: str) -> None:
@@ -40,8 +43,7 @@ def write(page: Page, facts: list[str], command: str) -> None:
     machine_lines = "\n".join(f"- {line}" for line in facts)
     text = (
         f"# {page.title}\n\n{page.text.strip()}\n\n## Measured\n\n{machine_lines}\n- `{command}`\n\n"
-        "This page is generated. A figure with a range is the median of five windows of one run, with the "
-        "least and the most.\n"
+        f"This page is generated. {page.ranges}\n"
     )
     (FOLDER / f"{page.name}.md").write_text(text)
     known: dict[str, Any] = json.loads(HEADLINES.read_text()) if HEADLINES.exists() else {}

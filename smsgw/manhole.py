@@ -1,8 +1,8 @@
 """A debug shell into the running gateway, over SSH.
 
 Off unless configured, on loopback by default, and for public keys only: no password is ever asked for.
-The shell is a Python prompt inside the process, with `gateway`, `channels`, `queues` and `reload()` at
-hand. Whoever gets in can do all that the process can; guard the keys accordingly.
+The shell is a Python prompt inside the process, with `gateway`, `channels`, `queues`, `modem()` and
+`reload()` at hand. Whoever gets in can do all that the process can; guard the keys accordingly.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from twisted.conch.manhole import ColoredManhole
 from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
 from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, Key
 from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
@@ -32,6 +33,7 @@ from smsgw.config import Configuration
 from smsgw.config import Manhole as Settings
 from smsgw.errors import ConfigError, Wrong
 from smsgw.gateway.assembly import understood
+from smsgw.gateway.modems import Asked, ask
 from smsgw.gateway.overview import Channels, Queues
 from smsgw.gateway.service import Gateway
 
@@ -110,11 +112,17 @@ def _make_key(path: Path) -> None:
 
 def namespace(gateway: Gateway, reload: Callable[[], None]) -> dict[str, object]:
     """What an operator finds at the prompt."""
+
+    def modem(name: str, what: Asked = "info", code: str | None = None) -> Deferred[dict[str, object]]:
+        """`modem("sim1")`, `modem("sim1", "probe")`, `modem("sim1", "ussd", "*100#")`."""
+        return Deferred.fromCoroutine(ask(gateway.channels, name, what, code))
+
     return {
         "gateway": gateway,
         "channels": Channels(gateway.channels, gateway.overview),
         "queues": Queues(gateway.channels, gateway.overview),
         "reload": reload,
+        "modem": modem,
     }
 
 

@@ -23,6 +23,7 @@ from twisted.python import usage
 
 from smsgw.clock import follow_monotonic_time
 from smsgw.config import Configuration
+from smsgw.control import Control
 from smsgw.errors import ConfigError, StorageError, Wrong
 from smsgw.gateway.assembly import check_folders, check_stores, gateway_of
 from smsgw.gateway.reload import Reload
@@ -112,6 +113,7 @@ def _root(file: str, reactor: Any) -> Root:
     gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
     with about(file):
         check_stores(configuration)
+        Control(gateway, configuration.state_dir, reactor).setServiceParent(root)  # type: ignore[no-untyped-call]
         if configuration.manhole is not None:
             from smsgw.manhole import manhole_service  # noqa: PLC0415  Conch costs memory that few need
 

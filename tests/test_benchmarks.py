@@ -13,6 +13,10 @@ sys.path.append(str(ROOT))
 
 from benchmarks import bed, native, pages  # noqa: E402
 from benchmarks.figures import figure, percentile, table  # noqa: E402
+from benchmarks.peers import contest  # noqa: E402
+from benchmarks.peers import page as peers_page  # noqa: E402
+from benchmarks.peers import sink as peers_sink  # noqa: E402
+from benchmarks.peers.load import Load, shares  # noqa: E402
 
 
 def test_a_figure_is_told_with_its_spread() -> None:
@@ -94,3 +98,34 @@ def test_the_peers_compile_without_a_warning(tmp_path: Path) -> None:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("receipts", "rate"), [(False, 90 / 0.9), (True, 90 / 1.9)])
+def test_a_peers_rate_ends_with_its_last_submit_or_its_last_receipt(receipts: bool, rate: float) -> None:
+    lines = [
+        peers_sink.Line(now=0, submits=0, last_submit=0, receipts=0, responses=0),
+        peers_sink.Line(now=150_000, submits=10, last_submit=100_000, receipts=0, responses=0),
+        peers_sink.Line(now=1_200_000, submits=100, last_submit=1_000_000, receipts=0, responses=100),
+        peers_sink.Line(now=2_000_000, submits=100, last_submit=1_000_000, receipts=100, responses=100),
+        peers_sink.Line(now=3_000_000, submits=100, last_submit=1_000_000, receipts=100, responses=100),
+    ]
+    load = Load(count=100, window=10, receipts=receipts)
+    assert peers_sink.rate(lines, load) == pytest.approx(rate)
+
+
+def test_clients_that_fill_share_all_numbers() -> None:
+    assert shares(10, 3) == [range(3), range(3, 6), range(6, 10)]
+
+
+def test_the_peers_page_tells_who_is_absent_and_which_targets_are_met() -> None:
+    results = {
+        (scenario.key, name): [contest.Result(30.0 if name.startswith("smsgw") else 10.0, {"program": 7.0})]
+        for scenario in contest.SCENARIOS
+        for name in scenario.names
+        if name != "Jasmin"
+    }
+    made = peers_page.page(results, {"Jasmin": "it is not to be had"}, 20_000, 3)
+    assert "Jasmin did not take part: it is not to be had" in made.text
+    assert "store-type" in made.text
+    assert {headline.met for headline in made.headlines} == {True}
+    assert not any("Jasmin" in headline.what for headline in made.headlines)

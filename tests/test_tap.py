@@ -60,7 +60,7 @@ def complaint(path: Path) -> str:
 
 def test_a_configuration_becomes_a_gateway(config: Path) -> None:
     service = makeService(options(config), Reactor())
-    (gateway,) = list(service)  # type: ignore[call-overload]
+    gateway, _ = list(service)  # type: ignore[call-overload]
     assert isinstance(gateway, Gateway)
     assert list(gateway.channels) == ["dry"]
     assert not gateway.running

@@ -106,6 +106,16 @@ class GsmSession:
 
     # -- whether messages are taken -------------------------------------------------------------
 
+    @property
+    def ready(self) -> bool:
+        """Whether the modem would take a message, whatever holds the channel."""
+        return self._openings.ready
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the last try has failed, and the next one is a while away."""
+        return self.link.state.name == "waiting"
+
     def hold(self) -> Hold | None:
         """Why a modem that is ready takes no messages: the reason that lasts longest."""
         now = self.channel.now()
@@ -119,8 +129,8 @@ class GsmSession:
     def _review(self) -> None:
         """Take messages, or take none, as things are now; and look again when they may have changed."""
         hold = self.hold()
-        may = self._openings.ready and hold is None
-        if not self._openings.ready:
+        may = self.ready and hold is None
+        if not self.ready:
             self.channel.pace.release(self)
         if may and not self.open and not self._draining:
             self._leaving = False
@@ -132,7 +142,7 @@ class GsmSession:
 
     def _close(self, hold: Hold | None) -> None:
         self.open = False
-        if hold is not None and self._openings.ready:
+        if hold is not None and self.ready:
             self.channel.log.info(
                 "{session}: takes no messages: {reason}", session=self.name, reason=hold.reason
             )
@@ -148,7 +158,7 @@ class GsmSession:
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
-        if self._openings.ready:
+        if self.ready:
             wait = LOOK_AGAIN if hold is None else max(0.1, hold.until - self.channel.now())
             self._timer = self.channel.clock.callLater(min(wait, LOOK_AGAIN), self._review)
 
@@ -297,7 +307,7 @@ class GsmSession:
 
     def _ready_protocol(self) -> ModemProtocol:
         protocol = self._openings.protocol
-        if protocol is None or not self._openings.ready:
+        if protocol is None or not self.ready:
             raise NotReady(f"{self.name} is {protocol.connection.state if protocol else self.link.state}")
         return protocol
 

@@ -88,10 +88,9 @@ class Openings:
             reason = await lost
         except CancelledError:
             await self._part(protocol)
-            raise
-        finally:
-            # whatever comes next opens the port again, and must find it free
+            # whoever comes next opens the port again, and must find it free
             await protocol.close("given up")
+            raise
         return await self._over(reason)
 
     def settings(self) -> Settings:

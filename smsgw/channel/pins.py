@@ -38,17 +38,21 @@ class RememberedPins(Pins):
 
     def trying(self, pin: str) -> None:
         """Raises `Halted` where it can't be made durable: the PIN is not sent, then."""
-        super().trying(pin)
         salt = os.urandom(16)
         try:
             for file in self._files:
                 statefile.write(file, f"{salt.hex()} {_hash(salt, pin)}\n", sync=True)
         except OSError as error:
+            self._forget()  # it is not sent, so a later try is the first
             reason = f"{self._folder}: {error.strerror}"
             raise Halted(f"that the PIN is tried can't be written down: {reason}", reopen=True) from error
+        super().trying(pin)
 
     def accepted(self) -> None:
         super().accepted()
+        self._forget()
+
+    def _forget(self) -> None:
         for file in self._files:
             with suppress(OSError):  # one that stays keeps a PIN from being tried, and does no other harm
                 file.unlink()

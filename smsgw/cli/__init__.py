@@ -12,6 +12,7 @@ from smsgw.cli.bench import bench
 from smsgw.cli.check import check
 from smsgw.cli.demo import demo
 from smsgw.cli.events import events
+from smsgw.cli.modem import modem as ask_modem
 from smsgw.cli.parts import parts
 from smsgw.cli.send import send
 from smsgw.simulator.command import smsc
@@ -31,5 +32,5 @@ def simulate() -> None:
 
 simulate.add_command(smsc)
 simulate.add_command(modem)
-for command in (bench, check, demo, events, parts, send):
+for command in (ask_modem, bench, check, demo, events, parts, send):
     main.add_command(command)

@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from smsgw.broker.base import Broker
 from smsgw.broker.spool import Spool
 from smsgw.broker.topology import Names, Topology, topology
-from smsgw.channel.base import Channel
+from smsgw.channel.base import Channel, Upstream
 from smsgw.channel.gsm import GsmChannel
 from smsgw.channel.null import NullChannel
 from smsgw.channel.reset import runner
@@ -32,10 +32,11 @@ from smsgw.channel_settings import ChannelSettings, GsmSettings, NullSettings, S
 from smsgw.clock import MonotonicClock
 from smsgw.config import Broker as BrokerSettings
 from smsgw.config import Configuration
-from smsgw.errors import ConfigError, StorageError, Wrong
+from smsgw.errors import ConfigError, Misuse, StorageError, Wrong
 from smsgw.gateway.routing import Rule
 from smsgw.gateway.service import Gateway
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
+from smsgw.metrics import Metrics
 from smsgw.sqlite import Database, WorkerThread
 from smsgw.strict import shown
 
@@ -133,9 +134,7 @@ def channels_of(configuration: Configuration, gateway: Gateway, reactor: Any) ->
     clock = MonotonicClock(reactor)
     wrong = Wrong()
     made = {
-        name: wrong.attempt(
-            partial(_channel, name, settings, configuration.state_dir, gateway, reactor, clock)
-        )
+        name: wrong.attempt(partial(_channel, name, settings, configuration, gateway, reactor, clock))
         for name, settings in configuration.channels.items()
     }
     wrong.tell()
@@ -145,7 +144,7 @@ def channels_of(configuration: Configuration, gateway: Gateway, reactor: Any) ->
 def _channel(
     name: str,
     settings: ChannelSettings,
-    state_dir: str,
+    configuration: Configuration,
     gateway: Gateway,
     reactor: Any,
     clock: MonotonicClock,
@@ -162,17 +161,7 @@ def _channel(
             now=gateway.now,
         )
     if isinstance(settings, GsmSettings):
-        return GsmChannel(
-            name,
-            settings,
-            endpoint(settings, f"channels.{name}.endpoint", reactor),
-            state=Path(state_dir) / "modems",
-            run=runner(reactor),
-            upstream=gateway,
-            metrics=gateway.metrics,
-            clock=clock,
-            now=gateway.now,
-        )
+        return gsm_channel(name, configuration, gateway, gateway.metrics, reactor)
     return SmppChannel(
         name,
         settings,
@@ -181,6 +170,30 @@ def _channel(
         metrics=gateway.metrics,
         clock=clock,
         now=gateway.now,
+    )
+
+
+def gsm_channel(
+    name: str, configuration: Configuration, upstream: Upstream, metrics: Metrics, reactor: Any
+) -> GsmChannel:
+    """The channel of a modem, not yet started; `configuration` has it under this name.
+
+    Raises:
+        ConfigError: an endpoint that Twisted does not understand.
+    """
+    settings = configuration.channels[name]
+    if not isinstance(settings, GsmSettings):
+        raise Misuse(f"{name} is no modem")
+    return GsmChannel(
+        name,
+        settings,
+        endpoint(settings, f"channels.{name}.endpoint", reactor),
+        state=Path(configuration.state_dir) / "modems",
+        run=runner(reactor),
+        upstream=upstream,
+        metrics=metrics,
+        clock=MonotonicClock(reactor),
+        now=time.time,
     )
 
 

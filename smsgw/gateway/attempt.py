@@ -79,12 +79,12 @@ class Attempt(msgspec.Struct, frozen=True):
         return Acceptance(self.channel.account, self.record(now), self.keys(), self.resumed)
 
     def keys(self) -> list[Key]:
-        """Under which ids receipts will come for the parts taken so far."""
+        """Under which ids receipts will come for the parts taken so far; none where a part was given none."""
         ids, key = self.ids, self.channel.index_key
         return [
             Key(number, key(ids[number - 1]), ids[number - 1])
             for number in self._receipted()
-            if number <= len(ids)
+            if number <= len(ids) and ids[number - 1].strip()
         ]
 
     def _receipted(self) -> Sequence[int]:

@@ -11,7 +11,7 @@ goes on behind them.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 
@@ -40,6 +40,9 @@ SLICE = 32
 """Messages that are begun in one turn of the reactor. What is written in a turn leaves at its end, so of
 hundreds that are handed out together the first ones need not wait for the last; and their answers come apart,
 so that places in the width are free one after the other instead of all together."""
+
+ENDED = 10_000
+"""Ids that are remembered of messages whose last attempt has ended, and was not the first."""
 
 
 class Outgoing:
@@ -73,6 +76,7 @@ class Outgoing:
         self._under_way = UnderWay()
         self._begun = 0
         self._next_turn: list[tuple[Feed, Delivery]] = []
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self._dedupe = dedupe
         self.limited = limited
 
@@ -263,7 +267,7 @@ class Outgoing:
                 await self._again(delivery, attempt, error, end="unknown")
 
     def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
-        """A part whose attempt is over was taken after all: the next attempt will find it in the ledger."""
+        """A part whose attempt is over was taken after all: the next attempt will find it."""
         late = Deferred.fromCoroutine(self._taken_late(Attempt(channel, submission, outcome)))
         return late.addErrback(self._late_failed)
 
@@ -274,7 +278,7 @@ class Outgoing:
         if submission.message.retry == "never" or delay is None or not attempt.in_time(now + delay):
             return
         known = await self._ledger.recall(submission.id)
-        if known is None or known.record.progress is not None:
+        if submission.id not in self._ended and (known is None or known.record.progress is not None):
             await self._durable.stored(lambda: self._remember(attempt))
 
     def _late_failed(self, failure: Failure) -> None:
@@ -298,11 +302,34 @@ class Outgoing:
         self._pay(owed)
 
     async def _end(
-        self, delivery: Delivery, attempt: Attempt, kind: EventKind, error: str, status: Status | None = None
+        self,
+        delivery: Delivery,
+        attempt: Attempt,
+        kind: EventKind,
+        error: str,
+        status: Status | None = None,
+        *,
+        dead: bool = False,
     ) -> None:
+        """The last word, unless an earlier attempt was taken after all: then its receipt has it."""
+        known = await self._taken_before(delivery, attempt.submission)
+        if known is not None:
+            return await self._told_again(delivery, known)
+        if dead:
+            await self._durable.dead_letter(delivery, error, "attempts")
         event = attempt.event(kind, self._durable.now(), final=True, error=error, status=status)
         await self._durable.tell(delivery, event)
-        delivery.ack()
+        return delivery.ack()
+
+    async def _taken_before(self, delivery: Delivery, submission: Submission) -> Recalled | None:
+        """From here on a late answer comes too late: what the ledger knows now counts."""
+        if not self._repeated(delivery, submission):
+            return None
+        self._ended[submission.id] = None
+        if len(self._ended) > ENDED:
+            self._ended.popitem(last=False)
+        known = await self._durable.stored(lambda: self._ledger.recall(submission.id))
+        return known if known is not None and known.record.progress is None else None
 
     async def _back(self, delivery: Delivery, attempt: Attempt) -> None:
         """To its queue, at once and without an attempt burned.
@@ -338,8 +365,7 @@ class Outgoing:
         now = self._durable.now()
         delay = attempt.delay(budget)
         if delay is None:
-            await self._durable.dead_letter(delivery, error, "attempts")
-            return await self._end(delivery, attempt, end or "rejected", error, status)
+            return await self._end(delivery, attempt, end or "rejected", error, status, dead=True)
         if not attempt.in_time(now + delay):
             return await self._end(delivery, attempt, end or "expired", error, status)
         event = attempt.event("retrying", now, final=False, error=error, status=status, delay=delay)

@@ -196,6 +196,10 @@ class Gate:
         if not completed.ok:
             raise Stuck("PDU mode is refused")
         direct = self._direct()
+        if self._facts.family.direct and self._facts.family.decline:
+            # whoever was here before may have died before an acknowledgement: the network waits for it, and
+            # brings nothing else meanwhile
+            yield from ask(Command(line=self._facts.family.decline, timeout=10.0))
         completed = yield from ask(Command(line=f"AT+CSMS={1 if direct else 0}", prefixes=("+CSMS:",)))
         self._facts.acknowledges = completed.ok and bool(direct)
         yield from self._choose_memories()

@@ -1,7 +1,8 @@
 """Receipts in the tables of `smsgw.ledger.sqlite`: whose they are, and what is owed for them.
 
-A part is found by the message centre's id, newest first: ids come round. A receipt whose id is not known
-yet is parked, one row for each reading of the id.
+A part is found by the message centre's id, newest first: ids come round. Where the parts of a message have
+one id, each receipt is for the next of them that has none. A receipt whose id is not known yet, or that has
+none, is parked, one row for each reading of the id.
 
 Nearly all receipts are the only one of their message. What is to be written for those waits in `Notes`, and
 many are written with each statement; whatever else looks at the tables has them written first.
@@ -27,12 +28,16 @@ _events = msgspec.msgpack.Decoder(Event)
 _NEWEST = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
     FROM part JOIN message ON message.n = part.message
-    WHERE part.account = ? AND part.key = ? ORDER BY part.message DESC LIMIT 8
+    WHERE part.account = ? AND part.key = ? ORDER BY part.message DESC LIMIT 16
 """
 _OF_A_MESSAGE = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
-    FROM part JOIN message ON message.n = part.message WHERE part.message = ? AND part.number = ?
+    FROM part JOIN message ON message.n = part.message
+    WHERE part.account = ? AND part.key = ? AND part.message = ? ORDER BY part.report IS NOT NULL, part.number
 """
+
+_NO_ID = (("text", ""),)
+"""No part is filed under it."""
 
 
 class Part(NamedTuple):
@@ -111,17 +116,27 @@ def _claim(notes: Notes, receipt: Receipt) -> Claim:
 def _find_part(db: sqlite3.Connection, receipt: Receipt) -> tuple[str, Part] | None:
     """(codec, part) of the newest part whose recipient agrees.
 
-    A part of another recipient is taken only where the id has a single reading: where readings
-    compete, a number that happens to be another message's id would tell a wrong fate.
+    A part of another recipient is taken only where the id has a single reading, and no more than one message
+    that waits: where several compete, one that only happens to have the id would be told a wrong fate.
     """
-    first = None
+    others: list[tuple[str, Part]] = []
     for codec, key in receipt.candidates:
+        repeated = None
         for row in db.execute(_NEWEST, (receipt.account, key)):
             part = Part._make(row)
-            if same_recipient(part.recipient, receipt.recipient):
+            if repeated is not None and part.message != repeated.message:
+                break
+            if not same_recipient(part.recipient, receipt.recipient):
+                others.append((codec, part))
+            elif part.report is None:
                 return codec, part
-            first = first or (codec, part)
-    return first if len(receipt.candidates) == 1 else None
+            else:
+                repeated = part
+        if repeated is not None:
+            return codec, repeated
+    if len(receipt.candidates) > 1 or len({part.message for _, part in others if part.waiting}) > 1:
+        return None
+    return others[0] if others else None
 
 
 def same_recipient(one: str, other: str) -> bool:
@@ -156,12 +171,18 @@ def known(db: sqlite3.Connection, message: int) -> dict[int, Report | None]:
 
 
 def _park(db: sqlite3.Connection, receipt: Receipt) -> None:
-    """Durable until the id becomes known. The same receipt again takes the place of the first."""
+    """Durable until the id becomes known. The same receipt again takes the place of the first.
+
+    Its number never comes again, for it makes the event_id of an orphan.
+    """
     account, body = receipt.account, packer.encode(receipt.report)
-    again = "SELECT n FROM parked WHERE account = ? AND key = ? AND report = ?"
-    if any(db.execute(again, (account, key, body)).fetchone() for _, key in receipt.candidates):
+    candidates = receipt.candidates or _NO_ID
+    again = "SELECT n FROM parked WHERE account = ? AND key = ? AND recipient = ? AND report = ?"
+    if any(db.execute(again, (account, key, receipt.recipient, body)).fetchone() for _, key in candidates):
         return
-    (n,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM parked").fetchone()
+    (n,) = db.execute(
+        "SELECT max(coalesce(max(n) + 1, 0), ?) FROM parked", (int(receipt.at * 1e6),)
+    ).fetchone()
     db.executemany(
         """
         INSERT INTO parked (n, account, key, at, codec, channel, recipient, report)
@@ -169,7 +190,7 @@ def _park(db: sqlite3.Connection, receipt: Receipt) -> None:
         """,
         [
             (n, account, key, receipt.at, codec, receipt.channel, receipt.recipient, body)
-            for codec, key in receipt.candidates
+            for codec, key in candidates
         ],
     )
 
@@ -178,17 +199,17 @@ def early(
     db: sqlite3.Connection,
     message: int,
     account: str,
-    keys: Iterable[tuple[int, str]],
+    keys: Iterable[str],
     recipient: str,
     now: float,
 ) -> list[Owed]:
-    """What is owed for receipts that came before their parts' ids were known; `keys` are (part, key)."""
+    """What is owed for receipts that came before their parts' ids, `keys`, were known."""
     notes = Notes(db)
     found = []
-    for number, key in keys:
+    for key in keys:
         for report in _unpark(db, account, key, recipient):
             notes.write()
-            row = db.execute(_OF_A_MESSAGE, (message, number)).fetchone()
+            row = db.execute(_OF_A_MESSAGE, (account, key, message)).fetchone()
             found += _note(notes, Part._make(row), report, now)
     notes.write()
     return found

@@ -195,7 +195,7 @@ def _expect(db: sqlite3.Connection, number: int, taken: Sequence[Acceptance]) ->
 
 
 def _early(db: sqlite3.Connection, number: int, taken: Acceptance) -> list[Owed]:
-    keys = [(key.part, key.key) for key in taken.keys]
+    keys = [key.key for key in taken.keys]
     record = taken.record
     return receipts.early(db, number, taken.account, keys, _digits(record.to), record.accepted)
 

@@ -17,7 +17,7 @@ Four things are kept:
 2. *What we asked* (`smsgw.smpp.requests.Asked`). A request is entered before its octets are handed out
    and leaves answered, timed out, or with the session: each makes exactly one `RequestAnswered`.
 3. *What we owe* (`smsgw.smpp.requests.Owed`). Over `peer_window` unanswered requests of the peer, more
-   are refused with a temporary status.
+   are refused with a temporary status, and so is a second one of the same sequence number.
 4. *When to wake* (`smsgw.smpp.timers`). `_running` is the one table of timers; `deadline()` may be early.
 
 The end is one function, `_end`: everything asked is answered `LinkLost`, then comes `Ended`, and after it
@@ -235,7 +235,7 @@ class Connection(Session):
             self._receive_session_request(request, kind)
 
     def _receive_message(self, request: Pdu, now: float) -> None:
-        if self._owed.full:
+        if not self._owed.takes(request.sequence_number):
             esme = self.role == "esme"
             self._reply(request, CommandStatus.ESME_RX_T_APPN if esme else CommandStatus.ESME_RTHROTTLED)
             return

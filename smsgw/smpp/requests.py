@@ -127,9 +127,9 @@ class Owed:
     def __len__(self) -> int:
         return len(self._since)
 
-    @property
-    def full(self) -> bool:
-        return len(self._since) >= self._limit
+    def takes(self, number: int) -> bool:
+        """Whether there is room for another, and none of its number: those could not be told apart."""
+        return len(self._since) < self._limit and number not in self._since
 
     @property
     def oldest(self) -> float | None:

@@ -15,7 +15,7 @@ from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.folding import Report
 from smsgw.gateway import outgoing, settling
 from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, HOME, PAUSE, PROGRESS, QUEUE, REASON
-from smsgw.gateway.outgoing import Outgoing
+from smsgw.gateway.outgoing import ENDED, Outgoing
 from smsgw.gateway.receipts import Receipts
 from smsgw.ledger.base import Owed
 from smsgw.message import Submission, decode
@@ -163,6 +163,14 @@ def test_a_channel_without_receipts_has_the_last_word_too(tmp_path: Path) -> Non
     line = Line(tmp_path, receipts=False)
     line.take(OK, message(receipt="all"))
     assert line.broker.events()[0]["final"] is True
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_message_that_was_given_no_id_takes_nobodys_receipt(line: Line, blank: str) -> None:
+    line.take(Accepted((Part(blank),)))
+    word = Report(state="delivered", smsc_id="0", stat="DELIVRD")
+    for key in (blank, "", "0"):
+        assert result(claimed(line.ledger, "acme", "acme", [("text", key)], "", word, NOW)).codec is None
 
 
 def test_an_event_carries_what_the_producer_gave(line: Line) -> None:
@@ -328,6 +336,7 @@ def test_after_the_last_attempt_a_message_is_dead(line: Line, outcome: Outcome, 
     assert line.told() == [
         "recall",
         "send",
+        "recall",
         "publish smsgw.dead",
         "confirmed smsgw.dead",
         f"publish smsgw.events {end}.acme",
@@ -406,6 +415,43 @@ def test_a_late_answer_to_a_message_that_was_sent_again_changes_nothing(line: Li
     found = result(line.ledger.recall("m1"))
     assert found is not None
     assert found.record.smsc_id == "B1"
+
+
+LAST = 3  # attempts that FakeChannel makes
+
+
+@pytest.mark.parametrize(
+    ("attempt", "outcome"),
+    [(2, Refused("no")), (2, Expired()), (LAST, Later("busy")), (LAST, Unknown("none"))],
+)
+def test_a_message_has_one_last_word_whenever_a_late_answer_comes(
+    line: Line, attempt: int, outcome: Outcome
+) -> None:
+    """While the last attempt is out, the earlier one's acceptance counts; after its end, nothing."""
+    for message_id, late in (("m1", "during"), ("m2", "after")):
+        first = msgspec.structs.replace(asked(), id=message_id)
+        answer: Deferred[Outcome] = Deferred()
+        line.session.answer = lambda _, answer=answer: answer
+        line.take(message_id=message_id, headers={ATTEMPT: attempt})
+        if late == "during":
+            result(line.outgoing.taken_late(line.channel, first, OK))
+        answer.callback(outcome)
+        result(line.outgoing.taken_late(line.channel, first, OK))
+        known = result(line.ledger.recall(message_id))
+        assert (known is not None) == (late == "during")
+    said = {event["id"]: event["event"] for event in line.broker.events()}
+    assert said["m1"] == "accepted"
+    assert said["m2"] in {"rejected", "expired", "unknown"}
+    assert [
+        each.properties.message_id for each in line.broker.published if each.exchange == "smsgw.dead"
+    ] == (["m2"] if attempt == LAST else [])
+
+
+def test_only_so_many_ends_are_remembered(line: Line) -> None:
+    line.outgoing._ended.update((str(number), None) for number in range(ENDED))
+    line.take(Refused("no"), headers={ATTEMPT: 2})
+    assert len(line.outgoing._ended) == ENDED
+    assert "m1" in line.outgoing._ended
 
 
 @pytest.mark.parametrize(("broken", "errors"), [({"recall"}, 0), (set(), 1)])
@@ -806,10 +852,8 @@ def test_of_many_that_come_together_some_wait_for_the_next_turn(
     assert [each.settled for each in deliveries] == ["ack"] * 3 + [None] * 5
     deliveries[4].stale = True
     line.clock.advance(0)
-    assert [each.settled for each in deliveries] == ["ack"] * 4 + [None] + ["ack"] * 2 + [None]
-    line.clock.advance(0)
+    assert [each.settled for each in deliveries] == ["ack"] * 4 + [None] + ["ack"] * 3
     assert (len(line.session.sent), line.outgoing.carrying()) == (7, 0)
-    line.clock.advance(0)
     assert line.clock.getDelayedCalls() == []
 
 

@@ -450,9 +450,15 @@ def test_what_came_directly_before_a_restart_is_offered_again() -> None:
     (lost,) = bench.told(MessageReceived)
     bench.connection.settle(lost.handle, bench.now, safe=True)
     bench.settle()
-    assert not [command for command in bench.modem.commands if "CNMA" in command]
+    assert "AT+CNMA=0" not in bench.modem.commands
     bench.hear(CMT)
     assert len(bench.told(MessageReceived)) == 2
+
+
+def test_what_somebody_before_us_did_not_acknowledge_is_declined_so_that_it_comes_again() -> None:
+    for family, declined in (("SIMCom", 1), ("Huawei", 0)):
+        commands = Bench(FAMILIES[family]()).open().modem.commands
+        assert commands.count("AT+CNMA=2") == declined
 
 
 def test_no_more_are_offered_than_can_be_remembered() -> None:

@@ -189,6 +189,28 @@ def test_a_reading_that_only_happens_to_exist_is_not_taken(ledger: SqliteLedger)
     )
 
 
+def test_a_receipt_for_nobody_we_know_is_not_given_to_one_of_several(ledger: SqliteLedger) -> None:
+    """One id for all messages: without its recipient a receipt could be anybody's."""
+    for number in range(20):
+        result(remember(ledger, "acme", record(f"m{number}", to=f"4670000{number:04}"), keys("A1")))
+    found = result(claimed(ledger, "acme", "acme", [("text", "a1")], "46799999999", report(), 1.0))
+    assert (found.codec, found.owed) == (None, ())
+    found = result(claimed(ledger, "acme", "acme", [("text", "a1")], "46700000015", report(), 1.0))
+    assert found.owed[0].event.id == "m15"
+    (orphan,) = result(ledger.expire(100.0, keep=1e6, park=60.0, limit=10)).owed
+    assert orphan.event.to == "46799999999"
+
+
+@pytest.mark.parametrize("early", [0, 1, 2])
+def test_parts_of_one_id_are_receipted_one_by_one(ledger: SqliteLedger, early: int) -> None:
+    words = [report("delivered"), report("undelivered", stat="UNDELIV"), report("delivered")]
+    owed = [each for word in words[:early] for each in claim(ledger, "a1", word).owed]
+    owed += result(remember(ledger, "acme", record(parts=3), keys("A1", "A1", "A1")))
+    owed += [each for word in words[early:] for each in claim(ledger, "a1", word).owed]
+    assert [each.event.event for each in owed] == ["undelivered"]
+    assert claim(ledger, "a1", words[0]).owed[0].event.event == "undelivered"  # a repeat, not cleared yet
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
@@ -383,6 +405,24 @@ def test_the_same_receipt_parks_once(ledger: SqliteLedger) -> None:
     for _ in range(3):
         claim(ledger, "a1", report(), now=100.0)
     assert result(ledger.expire(1e6, keep=1e9, park=60.0, limit=10)).orphans == 1
+
+
+def test_what_can_be_told_apart_parks_apart(ledger: SqliteLedger) -> None:
+    for recipient in ("46700000001", "46700000002"):
+        result(claimed(ledger, "acme", "acme", [("text", "a1")], recipient, report(), 100.0))
+    found = [result(remember(ledger, "acme", record(to=f"+4670000000{n}"), keys("A1"))) for n in (1, 2)]
+    assert [len(owed) for owed in found] == [1, 1]
+
+
+def test_receipts_without_an_id_become_orphans_each_with_an_event_id_of_its_own(ledger: SqliteLedger) -> None:
+    event_ids = set()
+    for at in (100.0, 200.0):
+        assert claimed(ledger, "acme", "acme", [], "46700000001", report(smsc_id=""), at)
+        result(remember(ledger, "acme", record(), keys("0")))
+        (owed,) = result(ledger.expire(at + 61, keep=1e6, park=60.0, limit=10)).owed
+        assert (owed.event.event, owed.event.to, owed.event.smsc_id) == ("orphan", "46700000001", "")
+        event_ids.add(owed.event.event_id)
+    assert len(event_ids) == 2
 
 
 def test_expiry_goes_in_bounded_steps(ledger: SqliteLedger) -> None:

@@ -474,6 +474,15 @@ def test_a_flood_is_refused_for_now(role: Role, kind: Kind, status: int) -> None
     assert connection.peer_in_flight == 0
 
 
+def test_a_flood_under_one_sequence_number_is_refused_likewise() -> None:
+    esme = bound("esme")
+    deliver = DeliverSm(sequence_number=7)
+    assert esme.receive(encode(deliver) * 3, 0.0) == [RequestReceived(deliver)]
+    assert written(esme) == [response_to(deliver, command_status=CommandStatus.ESME_RX_T_APPN)] * 2
+    esme.send_response(response_to(deliver), 0.0)
+    assert esme.receive(encode(deliver), 0.0) == [RequestReceived(deliver)]
+
+
 def test_enquire_link_is_answered_in_every_state() -> None:
     for role in ("esme", "smsc"):
         for connection in (opened(role), *(bound(role, bind) for bind in BINDS)):
