@@ -25,7 +25,7 @@ import json, os, sys
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 from smsgw.broker.base import Properties
-from smsgw.config import load
+from smsgw.loading import load
 from smsgw.gateway.assembly import broker_of
 
 async def main(reactor):
@@ -48,7 +48,7 @@ TAKE = """
 import os, sys
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
-from smsgw.config import load
+from smsgw.loading import load
 from smsgw.gateway.assembly import broker_of
 
 async def main(reactor):
