@@ -87,7 +87,7 @@ _CMS: _Table = {
     301: ("SMS service of ME reserved", "link"),
     302: ("operation not allowed", "link"),
     303: ("operation not supported", "link"),
-    304: ("invalid PDU mode parameter", "permanent"),
+    304: ("invalid PDU mode parameter", "unknown"),  # also where octets got lost on the line
     305: ("invalid text mode parameter", "permanent"),
     310: ("(U)SIM not inserted", "link"),
     311: ("(U)SIM PIN required", "link"),

@@ -19,6 +19,7 @@ import msgspec
 from smsgw.folding import Record, Report, receipted
 from smsgw.ledger.base import Claim, Owed, Receipt
 from smsgw.message import Event
+from smsgw.rows import execute_rows
 
 packer = msgspec.msgpack.Encoder()
 records = msgspec.msgpack.Decoder(Record)
@@ -38,6 +39,13 @@ _OF_A_MESSAGE = """
 
 _NO_ID = (("text", ""),)
 """No part is filed under it."""
+
+
+_REPORT = """
+    UPDATE part SET report = new.column1 FROM (VALUES {rows}) AS new
+    WHERE message = new.column2 AND number = new.column3
+"""
+_COUNT = "UPDATE message SET waiting = waiting - 1 WHERE n IN (VALUES {rows})"
 
 
 class Part(NamedTuple):
@@ -81,13 +89,9 @@ class Notes:
         return Owed(self._last_owed, event, correlation_id, reply_to)
 
     def write(self) -> None:
-        execute = self.db.executemany
-        execute("UPDATE part SET report = ? WHERE message = ? AND number = ?", self._reports)
-        execute(
-            "UPDATE message SET waiting = waiting - 1 WHERE n = ?",
-            [(message,) for _, message, _ in self._reports],
-        )
-        execute("INSERT INTO owed VALUES (?, ?, ?, ?, ?)", self._owed)
+        execute_rows(self.db, _REPORT, self._reports)
+        execute_rows(self.db, _COUNT, [(message,) for _, message, _ in self._reports])
+        execute_rows(self.db, "INSERT INTO owed VALUES {rows}", self._owed)
         self._messages.clear()
         self._reports.clear()
         self._owed.clear()

@@ -22,6 +22,7 @@ from smsgw.folding import Record, accepted, folded, orphan, unreceipted
 from smsgw.ledger import fragments, receipts
 from smsgw.ledger.base import Acceptance, Claim, Expiry, Kept, Overdue, Owed, OwedInbound, Recalled, Receipt
 from smsgw.message import Event
+from smsgw.rows import execute_rows
 from smsgw.sms import join
 from smsgw.sms.inbound import Arrival
 from smsgw.sqlite import Database
@@ -169,13 +170,14 @@ def _tell(notes: receipts.Notes, number: int, record: Record) -> list[Owed]:
 
 def _insert(db: sqlite3.Connection, number: int, records: Sequence[Record]) -> None:
     """A row for each, from this number on."""
-    db.executemany(
-        "INSERT INTO message (n, id, accepted, waiting, record) VALUES (?, ?, ?, ?, ?)",
-        [
-            (number + index, each.id, each.accepted, each.awaits, receipts.packer.encode(each))
-            for index, each in enumerate(records)
-        ],
-    )
+    rows = [
+        (number + index, each.id, each.accepted, each.awaits, receipts.packer.encode(each))
+        for index, each in enumerate(records)
+    ]
+    execute_rows(db, "INSERT INTO message (n, id, accepted, waiting, record) VALUES {rows}", rows)
+
+
+_PARTS = "INSERT OR IGNORE INTO part (message, number, account, key, recipient, smsc_id) VALUES {rows}"
 
 
 def _expect(db: sqlite3.Connection, number: int, taken: Sequence[Acceptance]) -> None:
@@ -185,13 +187,7 @@ def _expect(db: sqlite3.Connection, number: int, taken: Sequence[Acceptance]) ->
         for index, each in enumerate(taken)
         for key in each.keys
     ]
-    db.executemany(
-        """
-        INSERT OR IGNORE INTO part (message, number, account, key, recipient, smsc_id)
-        VALUES (?, ?, ?, ?, ?, ?)
-        """,
-        parts,
-    )
+    execute_rows(db, _PARTS, parts)
 
 
 def _early(db: sqlite3.Connection, number: int, taken: Acceptance) -> list[Owed]:
@@ -242,7 +238,7 @@ def _recall(db: sqlite3.Connection, message_id: str) -> Recalled | None:
 
 
 def _clear(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
-    db.executemany("DELETE FROM owed WHERE n = ?", [(number,) for number in numbers])
+    execute_rows(db, "DELETE FROM owed WHERE n IN (VALUES {rows})", [(number,) for number in numbers])
 
 
 def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit: int) -> Expiry:

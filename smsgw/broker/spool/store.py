@@ -25,6 +25,7 @@ from smsgw.broker.base import BrokerError, Properties, QueueFull, TopologyError,
 from smsgw.broker.spool.routing import Router
 from smsgw.broker.spool.rows import Expired, Fetched, Published, Routed, Row, Taken, decode, encode
 from smsgw.broker.topology import Queue, Topology
+from smsgw.rows import execute_rows
 
 SCHEMA = (
     """
@@ -99,9 +100,7 @@ _EXPIRED = """
     WHERE queue = ? AND expires <= ? ORDER BY expires LIMIT ?
 """
 _HEAD = "SELECT id, key, properties, body FROM messages WHERE queue = ? ORDER BY priority, id LIMIT ?"
-_INSERT = """
-    INSERT INTO messages (queue, priority, expires, key, properties, body) VALUES (?, ?, ?, ?, ?, ?)
-"""
+_INSERT = "INSERT INTO messages (queue, priority, expires, key, properties, body) VALUES {rows}"
 
 
 _Values: TypeAlias = tuple[int, int, float | None, str, bytes, bytes]
@@ -121,7 +120,7 @@ class Store:
         added: Counter[str] = Counter()
         rows: list[_Values] = []
         verdicts = [self._store(connection, one, now, added, rows) for one in publishes]
-        connection.executemany(_INSERT, rows)
+        execute_rows(connection, _INSERT, rows)
         self._count(connection, added)
         for name in added:
             self._drop_heads(connection, name, now)
@@ -280,7 +279,7 @@ class Store:
             for name in one.queues:
                 target = self._queue(connection, name)
                 if target is not None:
-                    connection.execute(_INSERT, _values(target, one, now))
+                    execute_rows(connection, _INSERT, [_values(target, one, now)])
                     added[name] += 1
         self._count(connection, added)
         self._delete(connection, queue.name, [row[0] for row in rows])
@@ -328,7 +327,9 @@ class Store:
         return known
 
     def _delete(self, connection: sqlite3.Connection, name: str, ids: Sequence[int]) -> None:
-        gone = connection.executemany("DELETE FROM messages WHERE id = ?", [(one,) for one in ids]).rowcount
+        gone = execute_rows(
+            connection, "DELETE FROM messages WHERE id IN (VALUES {rows})", [(one,) for one in ids]
+        )
         self._count(connection, {name: -gone})
 
     def _count(self, connection: sqlite3.Connection, added: Mapping[str, int]) -> None:
