@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from smsgw.control import MAX_CONNECTIONS, MAX_LINE, NAME, PATIENCE, Control, Request, _Factory, request
+from smsgw.control import MAX_CONNECTIONS, MAX_LINE, NAME, PATIENCE, Control, ControlFactory, Request, request
 from smsgw.gateway.modems import NotAnswered
 from tests.channel.modem_rig import Rig
 from tests.gsm.modem import lines
@@ -37,7 +37,7 @@ class Stand:
         self.rig = Rig(folder, clock=self.clock)
         self.rig.start()
         gateway: Any = Gateway(sim1=self.rig.channel, dry=object())
-        self.factory = _Factory(gateway, self.clock)
+        self.factory = ControlFactory(gateway, self.clock)
 
     def connect(self) -> tuple[Any, Transport]:
         protocol: Any = self.factory.buildProtocol(None)

@@ -89,7 +89,7 @@ class Openings:
         except CancelledError:
             await self._part(protocol)
             # whoever comes next opens the port again, and must find it free
-            await protocol.close("given up")
+            await protocol.close("it is stopped")
             raise
         return await self._over(reason)
 

@@ -365,6 +365,27 @@ def test_in_quiet_hours_messages_wait_and_phones_do_not(tmp_path: Path) -> None:
     assert rig.gateway.story == ["opened", "closed"]
 
 
+def test_a_message_that_waits_for_its_turn_does_not_leave_in_quiet_hours(tmp_path: Path) -> None:
+    at = time.localtime(NOW + 60)
+    quiet = f"{at.tm_hour:02}:{at.tm_min:02}-{(at.tm_hour + 1) % 24:02}:{at.tm_min:02}"
+    rig = Rig(tmp_path, rate=0.002, quiet=quiet).start()
+    rig.send()
+    fired = rig.send()
+    rig.wait(120)
+    assert isinstance(fired[0], Unsent)
+    assert len(rig.modem.sent) == 1
+
+
+def test_a_long_message_that_has_begun_is_finished_in_quiet_hours(tmp_path: Path) -> None:
+    at = time.localtime(NOW + 60)
+    quiet = f"{at.tm_hour:02}:{at.tm_min:02}-{(at.tm_hour + 1) % 24:02}:{at.tm_min:02}"
+    rig = Rig(tmp_path, rate=0.01, quiet=quiet).start()
+    fired = rig.send(LONG)
+    rig.wait(300)
+    assert isinstance(fired[0], Accepted)
+    assert rig.gateway.story == ["opened", "closed"]
+
+
 def test_a_sim_that_is_taken_out_is_noticed_and_taken_back(rig: Rig, log: list[str]) -> None:
     rig.modem.refuses["AT+CPIN?"] = "+CME ERROR: 10"
     rig.hear(lines("+CPIN: NOT READY"))
