@@ -97,8 +97,7 @@ class Openings:
         """Those of the next opening: with more patience each time that the last one was in vain."""
         longest = max(LONGEST_SEARCH, self._settings.registration)
         patience = min(longest, self._settings.registration * 2.0 ** min(self._fruitless, 20))
-        calm = max(self._settings.calm, 2.0 * patience)
-        return msgspec.structs.replace(self._settings, registration=patience, calm=calm)
+        return msgspec.structs.replace(self._settings, registration=patience)
 
     # -- what the session passes on
 

@@ -15,6 +15,7 @@ from smsgw.broker.base import Unavailable
 from smsgw.channel.gsm import FIRST_HOLD, NotReady
 from smsgw.channel_settings import Budget, GsmSettings, GsmTimers
 from smsgw.gsm.times import Relative
+from smsgw.message import Message, Submission
 from smsgw.outcome import Accepted, Expired, Later, Part, Refused, Status, Unknown, Unsent
 from smsgw.strict import Duration
 from tests.channel.modem_rig import NOW, Rig, direct
@@ -203,6 +204,17 @@ def test_a_port_that_is_lost_in_the_midst_of_a_message(rig: Rig) -> None:
     assert rig.channel.sessions_up == 0
 
 
+def test_no_more_are_taken_before_a_message_goes_back(rig: Rig) -> None:
+    """Else the same one would come again at once, to a modem that can't take it."""
+    stories: list[list[str]] = []
+    rig.modem.mute = lambda command: command.startswith("AT+CMGS")
+    message = Submission(id="m1", message=Message(to="+46700000001", text="hi"), made=NOW)
+    delivered = Deferred.fromCoroutine(rig.session.deliver(message))
+    delivered.addCallback(lambda _: stories.append(list(rig.gateway.story)))
+    rig.wait(10.5)
+    assert stories == [["opened", "closed"]]
+
+
 def test_one_message_at_a_time_also_after_a_pause(rig: Rig) -> None:
     """What is not settled yet keeps the modem from taking another."""
     rig.gateway.settled = Deferred()
@@ -293,6 +305,8 @@ def test_a_stop_waits_until_what_was_received_is_stored_and_cleared(rig: Rig) ->
     rig.channel.stop().addBoth(stopped.append)
     rig.wait(1)
     assert stopped == []
+    rig.hear(direct())
+    assert len(rig.gateway.inbounds) == 1, "what comes now stays where it is"
     stored.callback(None)
     rig.wait(1, step=0.05)
     assert stopped == [None]
