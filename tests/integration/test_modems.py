@@ -25,7 +25,7 @@ import json, os, sys
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 from smsgw.broker.base import Properties
-from smsgw.config import load
+from smsgw.loading import load
 from smsgw.gateway.assembly import broker_of
 
 async def main(reactor):
@@ -48,7 +48,7 @@ TAKE = """
 import os, sys
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
-from smsgw.config import load
+from smsgw.loading import load
 from smsgw.gateway.assembly import broker_of
 
 async def main(reactor):
@@ -213,16 +213,19 @@ def test_a_full_storage_is_emptied_and_what_waits_outside_comes(tmp_path: Path, 
     assert gateway.troubles == []
 
 
-def test_a_wrong_pin_is_tried_once_over_restarts_of_the_gateway(tmp_path: Path, start: Start) -> None:
+def test_a_wrong_pin_is_tried_once_until_it_is_corrected(tmp_path: Path, start: Start) -> None:
     modem = start(Modem, tmp_path, "sim1", "--pin", "1234")
-    for name, how in (("first", signal.SIGTERM), ("second", signal.SIGKILL), ("third", signal.SIGTERM)):
-        text = configuration(("sim1", modem.link), more='pin = "4321"')
-        gateway = start(Gateway, tmp_path, text, name)
-        until(lambda gateway=gateway: "somebody has to act" in gateway.output, 20, "it says so")
-        gateway.end(how)
+    text = configuration(("sim1", modem.link), more='pin = "4321"')
+    gateway = start(Gateway, tmp_path, text)
+    until(lambda: "somebody has to act" in gateway.output, 20, "it says so")
+    gateway.end(signal.SIGKILL)
+    gateway = start(Gateway, tmp_path, text, "second")
+    until(lambda: "somebody has to act" in gateway.output, 20, "it says so again")
     assert modem.counts["pins_wrong"] == 1
-    assert "4321" not in gateway.output
-    gateway = start(Gateway, tmp_path, configuration(("sim1", modem.link), more='pin = "1234"'), "fourth")
+    gateway.config.write_text(text.replace("4321", "1234"))
+    gateway.popen.send_signal(signal.SIGHUP)
     gateway.wait_up()
     assert modem.counts["pins_wrong"] == 1
+    assert "4321" not in gateway.output
     assert gateway.end() == 0
+    assert gateway.troubles == []
