@@ -9,7 +9,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format reference unit integration faults bench peers clean venv tools packages
+.PHONY: help run test lint format reference unit integration faults bench million peers clean venv tools packages
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,6 +51,10 @@ faults: tools packages ## twenty runs of 5,000 messages each through faults of a
 bench: packages ## what the figures in docs/benchmarks/ and the README come from: ten minutes on a quiet machine
 	@scripts/bootstrap bench
 	@$(BIN)/python -m benchmarks
+
+million: packages ## a million messages with receipts through RabbitMQ and two channels: five minutes
+	@scripts/bootstrap bench
+	@$(BIN)/python -m benchmarks.million
 
 peers: packages ## the same drain with Kannel and Jasmin, which it installs: eight minutes on a quiet machine
 	@scripts/bootstrap bench

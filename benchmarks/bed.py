@@ -137,12 +137,12 @@ class Place:
         """Start the peers and write the gateway's configuration. `delay` is until a response, in seconds."""
         log = str(self.folder / "submits")
         if feed == "source":
-            self.source = self._start(
+            self.source = self.start(
                 Peer(self.folder, self.bed.programs["source"], *(["-r"] if receipts else []))
             )
         if not null:
             more = ["-d", str(round(delay * 1e6)), "-l", log, *(["-r"] if receipts else [])]
-            self.sink = self._start(Peer(self.folder, self.bed.programs["sink"], *more))
+            self.sink = self.start(Peer(self.folder, self.bed.programs["sink"], *more))
         channel = (
             'type = "null"'
             if null
@@ -174,7 +174,7 @@ class Place:
             raise RuntimeError("the producer failed")
 
     def gateway(self) -> Gateway:
-        gateway = self._start(Gateway(self.folder, self.config.read_text()))
+        gateway = self.start(Gateway(self.folder, self.config.read_text()))
         _until(lambda: " is up" in gateway.output or self.sink is None, "the gateway is up")
         return gateway
 
@@ -204,7 +204,7 @@ class Place:
         for process in reversed(self._started):
             process.close()
 
-    def _start(self, process: Process) -> Process:
+    def start(self, process: Process) -> Process:
         self._started.append(process)
         return process
 

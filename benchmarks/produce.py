@@ -21,8 +21,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
 
 from smsgw.broker.base import Broker, Properties
-from smsgw.config import load
 from smsgw.gateway.assembly import broker_of, names_of
+from smsgw.loading import load
 
 TEXT = "A message of ordinary length, as shops send them to say that a parcel has come."
 OUT = 2000

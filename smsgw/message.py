@@ -210,7 +210,10 @@ def event_id(
     tail += f"/{stat}" if stat else ""
     found = f"{message_id}/{kind}{tail}"
     octets = found.encode()
-    return found if len(octets) <= MAX_ID else f"{hashlib.sha256(octets).hexdigest()}/{kind}{tail}"
+    if len(octets) <= MAX_ID:
+        return found
+    hashed = f"{hashlib.sha256(octets).hexdigest()}/{kind}"
+    return f"{hashed}{tail}" if len(f"{hashed}{tail}".encode()) <= MAX_ID else hashed
 
 
 _encoder = msgspec.json.Encoder()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smsgw.errors import Undecodable
@@ -386,14 +386,22 @@ def test_event_ids(fields: dict[str, int], expected: str) -> None:
     assert event_id("m1", "retrying", **fields) == expected
 
 
-@given(st.text(max_size=300), st.sampled_from(get_args(EventKind)), st.none() | st.integers(1, 255))
+@given(
+    st.text(max_size=300),
+    st.sampled_from(get_args(EventKind)),
+    st.none() | st.integers(1, 255),
+    st.none() | st.text(max_size=300),
+)
+@example("m1", "buffered", 1, "\xe9" * 255)
 def test_an_event_id_fits_amqp_and_is_the_same_each_time(
-    message_id: str, kind: EventKind, part: int | None
+    message_id: str, kind: EventKind, part: int | None, stat: str | None
 ) -> None:
-    found = event_id(message_id, kind, part=part)
+    """Whatever a message centre calls the state of a part."""
+    found = event_id(message_id, kind, part=part, stat=stat)
     assert len(found.encode()) <= MAX_ID
-    assert found == event_id(message_id, kind, part=part)
-    assert found != event_id(message_id + "x", kind, part=part)
+    assert found == event_id(message_id, kind, part=part, stat=stat)
+    assert found != event_id(message_id + "x", kind, part=part, stat=stat)
+    assert found != event_id(message_id, kind, part=part, stat=f"{stat}x")
 
 
 def test_long_ids_keep_their_kinds_apart() -> None:

@@ -14,6 +14,7 @@ from smsgw.channel.cut import Cut
 from smsgw.message import Submission
 from smsgw.outcome import Accepted, Later, Outcome, Part
 from smsgw.smpp.pdu import Pdu, SubmitSmResp
+from smsgw.smpp.receipt import LONGEST
 
 REMEMBERED = 1000
 """Requests of a link that are remembered; the connection itself matches as many."""
@@ -59,4 +60,4 @@ class Unanswered:
         part = self._parts.pop(id(request), None)
         if part is None or not isinstance(response, SubmitSmResp) or response.command_status:
             return None
-        return part, response.message_id
+        return part, response.message_id[:LONGEST]

@@ -31,7 +31,7 @@ from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Broken, Expired, Later, Outcome, Part, Refused, Unknown, Unsent
 from smsgw.smpp.constants import CommandStatus, status_name
 from smsgw.smpp.dialect import index_key
-from smsgw.smpp.events import Answer, Answered, LinkLost, TimedOut
+from smsgw.smpp.events import Answer, Answered, LinkLost, TimedOut, WindowFull
 from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import (
     BindReceiver,
@@ -44,6 +44,7 @@ from smsgw.smpp.pdu import (
     SubmitSmResp,
 )
 from smsgw.smpp.protocol import LinkClosed, SmppFactory, SmppProtocol
+from smsgw.smpp.receipt import LONGEST
 from smsgw.sms import split
 
 BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], ...]] = {
@@ -210,6 +211,8 @@ class SmppSession:
                 self._protocol.request(pdu, answered)
             except EncodeError as error:
                 return Refused(str(error))
+            except WindowFull:  # some began before the last link was lost, and others fill this one
+                return Unsent(NO_MORE)
         return pdu
 
     def _broke_off(self, outcome: Broken, part: Interrupted) -> None:
@@ -230,7 +233,7 @@ class SmppSession:
         protocol = self._protocol
         if protocol is not None and isinstance(pdu, DeliverSm | DataSm):
             receiving = self.channel.receiving
-            taken = receiving.refuse(pdu) if self._taking.over else receiving.took(pdu)
+            taken = receiving.refuse(pdu) if self._taking.full else receiving.took(pdu)
             # on this link or not at all: on the next one its number would answer another request
             self._taking.add(taken.addCallback(protocol.respond))
         else:
@@ -398,7 +401,7 @@ class SmppChannel:
             return Unsent(status.name)
         self._took(sent)
         if meaning == "ok" and isinstance(response, SubmitSmResp):
-            return Part(response.message_id)
+            return Part(response.message_id[:LONGEST])
         if meaning == "permanent":
             return Refused(status.name, status)
         return Later(status.name, status, budget=UNKNOWN_ATTEMPTS if meaning == "unknown" else None)

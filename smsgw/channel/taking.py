@@ -10,14 +10,23 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
+MOST = 2000
+"""Requests that may be unanswered: twice what a link may owe, for it forgets the oldest ones."""
+
 
 class Taking:
-    """The unanswered requests of one session; once it is `over` it takes no more."""
+    """The unanswered requests of one session, over all its links; once it is `over` it takes no more."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, most: int = MOST) -> None:
         self.over = False
         self._clock = clock
+        self._most = most
         self._unanswered: set[Deferred[Any]] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing is to be taken now: it is over, or a store has stood still for long."""
+        return self.over or len(self._unanswered) >= self._most
 
     def add(self, answered: Deferred[Any]) -> None:
         """A request was taken; `answered` fires when its answer is written."""

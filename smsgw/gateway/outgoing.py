@@ -278,8 +278,13 @@ class Outgoing:
         if submission.message.retry == "never" or delay is None or not attempt.in_time(now + delay):
             return
         known = await self._ledger.recall(submission.id)
-        if submission.id not in self._ended and (known is None or known.record.progress is not None):
-            await self._durable.stored(lambda: self._remember(attempt))
+        before = None if known is None else known.record.progress
+        if submission.id in self._ended or (known is not None and before is None):
+            return
+        if before is None or len(before.ids) < len(attempt.ids):
+            behind = msgspec.structs.replace(submission, progress=before)  # its receipts may be in already
+            late = msgspec.structs.replace(attempt, submission=behind)
+            await self._durable.stored(lambda: self._remember(late))
 
     def _late_failed(self, failure: Failure) -> None:
         """Then the message is sent again, as if no answer had come."""

@@ -21,7 +21,7 @@ from smsgw.smpp.operations import DataSm, DeliverSm, Pdu
 Mark: TypeAlias = Literal["esm_class", "tlv", "pattern"]
 
 LONGEST = 255
-"""Characters kept of a field; ids have at most 65."""
+"""Characters kept of a field, and of an id in a response: those have at most 65, and travel in headers."""
 
 STATES: dict[str, ReceiptState] = {
     "DELIVRD": "delivered",

@@ -19,6 +19,7 @@ from smsgw.channel.late import REMEMBERED, Interrupted, Unanswered
 from smsgw.channel.link import STEADY
 from smsgw.channel.rate import CALM, FIRST_PAUSE, START
 from smsgw.channel.smpp import PATIENCE, SmppChannel, SmppSession
+from smsgw.channel.taking import MOST
 from smsgw.channel_settings import SmppSettings, SmppTimers
 from smsgw.errors import PeerError, StorageError
 from smsgw.folding import Report
@@ -37,7 +38,7 @@ from smsgw.outcome import (
     Unsent,
 )
 from smsgw.smpp.connection import Timers
-from smsgw.smpp.constants import EsmClass, Tag, status_name
+from smsgw.smpp.constants import CommandId, EsmClass, Tag, status_name
 from smsgw.smpp.dialect import Dialect
 from smsgw.smpp.pdu import (
     BindReceiver,
@@ -50,9 +51,11 @@ from smsgw.smpp.pdu import (
     GenericNack,
     Pdu,
     SubmitSm,
+    UnknownPdu,
     response_to,
 )
 from smsgw.smpp.protocol import LINGER, SmppFactory, SmppProtocol
+from smsgw.smpp.receipt import LONGEST
 from smsgw.smpp.states import BOUND_BY
 from smsgw.sms.join import Fragment
 from smsgw.strict import Duration, Secret
@@ -505,6 +508,19 @@ def test_accepted() -> None:
     assert (pdu.data_coding, pdu.registered_delivery) == (0, 1)
 
 
+def test_an_id_is_kept_only_as_far_as_a_receipts_id_is() -> None:
+    def long_winded(pdu: SubmitSm) -> Pdu:
+        return UnknownPdu(
+            command_id=CommandId.SUBMIT_SM_RESP, sequence_number=pdu.sequence_number, body=b"7" * 60_000
+        )
+
+    kept = Part("7" * LONGEST)
+    rig = bound()
+    rig.centre.answer = long_winded
+    assert rig.send()[0] == Accepted((kept,), OK)
+    assert late(long_winded).gateway.late == [("m1", Accepted((kept,), on_air=1))]
+
+
 def test_a_text_beyond_gsm_goes_as_ucs2() -> None:
     rig = bound()
     assert isinstance(rig.send("\u041f\u0440\u0438")[0], Accepted)
@@ -665,6 +681,12 @@ def test_a_deadline_may_pass_while_the_message_waits_its_turn() -> None:
 def test_a_session_that_is_not_bound_sends_nothing() -> None:
     rig = Rig()
     assert rig.send() == [Unsent("the session takes no more")]
+
+
+def test_a_message_for_which_the_window_has_no_room_goes_back() -> None:
+    rig = bound(width=2)
+    rig.centre.answer = is_silent
+    assert [rig.send() for _ in range(3)] == [[], [], [Unsent("the session takes no more")]]
 
 
 def test_the_rate_is_kept_over_all_sessions() -> None:
@@ -1017,6 +1039,17 @@ def test_a_fault_of_ours_takes_no_receipt_either() -> None:
     rig.gateway.word = lambda: fail(ZeroDivisionError("ours"))
     assert rig.receive() == [(DeliverSmResp.__name__, 0x64)]
     assert rig.count("errors", "receipt") == 1
+
+
+def test_what_a_store_that_stands_still_leaves_unanswered_is_bounded_over_all_links() -> None:
+    rig = bound()
+    rig.gateway.word = Deferred
+    for _ in range(MOST):
+        rig.session.received(RECEIPT)
+    rig.network.cut()
+    rig.wait(1)
+    assert rig.receive() == [("DeliverSmResp", 0x64)]
+    assert len(rig.gateway.receipts) == MOST
 
 
 def test_a_late_answer_stays_off_the_next_link() -> None:

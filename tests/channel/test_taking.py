@@ -26,6 +26,19 @@ def test_with_nothing_unanswered_it_is_over_at_once() -> None:
     assert clock.getDelayedCalls() == []
 
 
+def test_it_is_full_until_something_is_answered_and_when_it_is_over() -> None:
+    taking = Taking(Clock(), 2)
+    answers: list[Deferred[None]] = [Deferred(), Deferred()]
+    for answer in answers:
+        assert not taking.full
+        taking.add(answer)
+    assert taking.full
+    answers[0].callback(None)
+    assert not taking.full
+    finished(taking)
+    assert taking.full
+
+
 def test_it_waits_for_every_answer() -> None:
     clock = Clock()
     taking = Taking(clock)

@@ -398,6 +398,20 @@ def test_what_a_late_answer_says_of_a_part_is_where_the_next_attempt_goes_on(lin
     assert line.session.sent[1].progress == HALFWAY
 
 
+def test_receipts_that_came_before_a_late_answer_count(line: Line) -> None:
+    def receipt(smsc_id: str) -> list[str]:
+        word = Report(state="delivered", smsc_id=smsc_id, stat="DELIVRD")
+        found = result(claimed(line.ledger, "acme", "acme", [("text", smsc_id.lower())], "", word, NOW))
+        return [each.event.event for each in found.owed]
+
+    line.take(Unknown("no response in time", on_air=3, progress=Progress("acme", 7, 3, 1234, ("A1",))))
+    assert receipt("A1") == []
+    late = Later("answered late", on_air=3, progress=HALFWAY)
+    result(line.outgoing.taken_late(line.channel, line.session.sent[0], late))
+    line.take(WHOLE, headers=retried(line).headers)
+    assert [receipt("A2"), receipt("A3")] == [[], ["delivered"]]
+
+
 @pytest.mark.parametrize(("fields", "attempt"), [({"retry": "never"}, 1), ({"deadline": 9}, 1), ({}, 3)])
 def test_a_late_answer_is_of_no_use_to_a_message_that_has_ended(
     line: Line, fields: dict[str, Any], attempt: int
