@@ -80,7 +80,8 @@ class Openings:
         except (ConnectError, DNSLookupError) as error:
             self._count("unreachable")
             await self._missing()
-            return Ended(f"can't open the port: {error}")
+            # Twisted's own words in front say no more than ours
+            return Ended(f"can't open the port: {error.args[0] if error.args else error}")
         self._missing_since = None
         if not self._up:
             progress("binding")

@@ -188,7 +188,7 @@ def test_a_modem_that_hangs_after_the_pdu_is_brought_back(tmp_path: Path, start:
     more = '[channels.sim1.timers]\nsubmit = "2s"\nrestart = "2s"\n'
     gateway = start(Gateway, tmp_path, configuration(("sim1", modem.link), more=more))
     gateway.wait_up()
-    modem.do("behave", set={"hang_in_send": 1.0, "hang_time": 2.5})
+    modem.do("behave", set={"hang_in_send": 1.0, "hang_time": 1.0})
     publish(gateway, 5)
     until(lambda: modem.counts["hangs"] >= 1, 20, "it hangs")
     modem.do("behave", set={"hang_in_send": 0.0})
