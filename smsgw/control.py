@@ -74,7 +74,7 @@ class Control(Service):
         try:
             with suppress(FileNotFoundError):
                 self._path.unlink()  # of a process that was killed
-            factory = _Factory(self._gateway, self._reactor)
+            factory = ControlFactory(self._gateway, self._reactor)
             self._port = self._reactor.listenUNIX(str(self._path), factory, mode=MODE)
         except (CannotListenError, OSError) as error:
             self.log.error("no control socket: {problem}", problem=str(error))
@@ -94,7 +94,7 @@ def _answers(path: Path) -> bool:
     return False
 
 
-class _Factory(Factory):
+class ControlFactory(Factory):
     noisy = False
 
     def __init__(self, gateway: Gateway, reactor: Any) -> None:
@@ -113,7 +113,7 @@ class _Asking(LineOnlyReceiver):
     delimiter = b"\n"
     MAX_LENGTH = MAX_LINE
 
-    def __init__(self, factory: _Factory) -> None:
+    def __init__(self, factory: ControlFactory) -> None:
         self._factory = factory
         self._asked: Deferred[dict[str, object]] | None = None
         self._timer: Any = None

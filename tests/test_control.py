@@ -13,8 +13,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from smsgw.control import MAX_CONNECTIONS, MAX_LINE, NAME, PATIENCE, Control, Request, _Factory, request
+from smsgw.control import MAX_CONNECTIONS, MAX_LINE, NAME, PATIENCE, Control, ControlFactory, Request, request
 from smsgw.gateway.modems import NotAnswered
+from smsgw.manhole import namespace
 from tests.channel.modem_rig import Rig
 from tests.gsm.modem import lines
 
@@ -37,7 +38,7 @@ class Stand:
         self.rig = Rig(folder, clock=self.clock)
         self.rig.start()
         gateway: Any = Gateway(sim1=self.rig.channel, dry=object())
-        self.factory = _Factory(gateway, self.clock)
+        self.factory = ControlFactory(gateway, self.clock)
 
     def connect(self) -> tuple[Any, Transport]:
         protocol: Any = self.factory.buildProtocol(None)
@@ -121,6 +122,17 @@ def test_whoever_hangs_up_is_not_waited_for(stand: Stand) -> None:
     stand.rig.hear(lines('+CUSD: 0,"Balance: 12.50",15'))
     assert transport.value() == b""
     assert stand.clock.getDelayedCalls()
+
+
+def test_the_manhole_asks_the_same(stand: Stand) -> None:
+    gateway: Any = stand.factory.gateway
+    gateway.overview = None
+    modem: Any = namespace(gateway, lambda: None)["modem"]
+    fired: list[Any] = []
+    modem("sim1").addBoth(fired.append)
+    assert fired[0]["state"] == "ready"
+    modem("sim9").addErrback(fired.append)
+    assert isinstance(fired[1].value, NotAnswered)
 
 
 @pytest.mark.integration

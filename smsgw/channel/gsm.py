@@ -92,6 +92,7 @@ class GsmSession:
         self._telling = Telling(name, channel.name, channel.metrics, channel.clock)
         self._leaving = False
         self._draining = False
+        self._midway = False
         self._timer: IDelayedCall | None = None
         self._refused: Hold | None = None
         self._hold_for = FIRST_HOLD
@@ -146,6 +147,8 @@ class GsmSession:
             self.channel.log.info(
                 "{session}: takes no messages: {reason}", session=self.name, reason=hold.reason
             )
+        if not self._midway:
+            self.channel.pace.release(self)
         self._draining = True
         self.channel.went_down(self).addBoth(self._drained)
 
@@ -171,6 +174,7 @@ class GsmSession:
         if not isinstance(cut, Cut):
             return cut
         taken = list(map(Part, cut.taken))
+        self._midway = False
         self._review()
         if not self.open:
             return cut.broken_off(Unsent(NOT_READY), channel.account, taken)
@@ -181,6 +185,7 @@ class GsmSession:
             tpdu = self._send(submission, cut.parts[len(taken)], answered)
             if not isinstance(tpdu, Submit):
                 return cut.broken_off(tpdu, channel.account, taken)
+            self._midway = True
             outcome = self._heed(await answered, submission.message.to)
             if not isinstance(outcome, Part):
                 if isinstance(outcome, Unknown):

@@ -80,7 +80,8 @@ class Openings:
         except (ConnectError, DNSLookupError) as error:
             self._count("unreachable")
             await self._missing()
-            return Ended(f"can't open the port: {error}")
+            # Twisted's own words in front say no more than ours
+            return Ended(f"can't open the port: {error.args[0] if error.args else error}")
         self._missing_since = None
         if not self._up:
             progress("binding")
@@ -89,7 +90,7 @@ class Openings:
         except CancelledError:
             await self._part(protocol)
             # whoever comes next opens the port again, and must find it free
-            await protocol.close("given up")
+            await protocol.close("it is stopped")
             raise
         return await self._over(reason)
 
@@ -97,8 +98,7 @@ class Openings:
         """Those of the next opening: with more patience each time that the last one was in vain."""
         longest = max(LONGEST_SEARCH, self._settings.registration)
         patience = min(longest, self._settings.registration * 2.0 ** min(self._fruitless, 20))
-        calm = max(self._settings.calm, 2.0 * patience)
-        return msgspec.structs.replace(self._settings, registration=patience, calm=calm)
+        return msgspec.structs.replace(self._settings, registration=patience)
 
     # -- what the session passes on
 

@@ -17,8 +17,8 @@ and are answered (`smsgw.gsm.scripts`), of which one runs:
 2. *Jobs* run while ready, in the order of `_next`: acknowledgements and deletions, what the modem indicated,
    the storage, USSD, a look at an idle modem, and between any two of them one message.
 3. *Rungs* run when a command was not answered, or when the gate can't pass: ESC and AT; ATZ; AT+CFUN=1,1.
-   Each is followed by the whole gate. The next trouble within `Settings.calm` takes the next rung, unless
-   a message was sent in between; behind the last one is `Ended(reopen=True)`.
+   Each is followed by the whole gate. The next trouble takes the next rung, unless the modem has been ready
+   for `Settings.calm` by then, or a message was sent; behind the last one is `Ended(reopen=True)`.
 
 A message that was given to `send` gets exactly one `SubmitAnswered`. What phones send is offered as
 `MessageReceived` or `ReportReceived`, and stays with the modem or the network until `settle` says that it is
@@ -89,7 +89,7 @@ class Connection:
         self._then: Then = self._next
         self._until = inf
         self._rung = 0
-        self._troubled = -inf
+        self._ready_since = inf
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -277,6 +277,7 @@ class Connection:
         self._begin(self._gate.run(boot), self._passed, now)
 
     def _passed(self, now: float) -> None:
+        self._ready_since = min(self._ready_since, now)
         self._enter("ready", "all is set up")
         self._jobs.start(now)
         self._next(now)
@@ -304,9 +305,9 @@ class Connection:
 
     def _climb(self, reason: str, now: float) -> None:
         self._abort(reason)
-        if now - self._troubled > self.settings.calm:
+        if now - self._ready_since > self.settings.calm:
             self._rung = 0
-        self._troubled = now
+        self._ready_since = inf
         if self._rung == len(RUNGS):
             self._end(reason, reopen=True)
             return

@@ -32,6 +32,10 @@ from smsgw.gsm.storage import Storage
 
 MAX_INDICATED = 50
 
+REMIND = 10.0
+"""Seconds between two reminders while messages come directly: an acknowledgement that a bad line swallows
+ends direct routing, and from then on the modem throws reports away."""
+
 ACKNOWLEDGED_WITHIN = 12.0
 """Seconds from a direct message to the last moment at which the network surely still waits for our word: the
 least that TR2M may be (3GPP TS 24.011, clause 10). It ends by 20 s, and with it direct routing."""
@@ -59,7 +63,7 @@ class Jobs:
         self._direct_until = inf
         self._indicated: dict[tuple[str, int], None] = {}
         self._ussd: _Ussd | None = None
-        self._look_at = self._drain_at = inf
+        self._look_at = self._drain_at = self._remind_at = inf
 
     # -- time
 
@@ -67,11 +71,14 @@ class Jobs:
         """It is ready: the storage first."""
         self._drain_at = now
         self._look_at = now + self._settings.idle
+        indication = self._facts.indication
+        self._remind_at = now + REMIND if indication is not None and indication.direct else inf
 
     def deadline(self, *, idle: bool) -> float:
         """When there is something to do; `idle`: nothing else is being done."""
         ends = self._ussd.until if self._ussd is not None else inf
-        return min(ends, self._look_at, self._drain_at, self._direct_until) if idle else ends
+        soon = min(self._look_at, self._drain_at, self._direct_until, self._remind_at)
+        return min(ends, soon) if idle else ends
 
     def tick(self, now: float) -> None:
         if self._ussd is not None and now >= self._ussd.until:
@@ -83,7 +90,7 @@ class Jobs:
         self._declining = False
         self._direct_until = inf
         self._indicated.clear()
-        self._look_at = self._drain_at = inf
+        self._look_at = self._drain_at = self._remind_at = inf
         self.storage.forget_direct()
         if self._ussd is not None:
             self._answer_ussd(None, problem=reason)
@@ -134,6 +141,9 @@ class Jobs:
         if now >= self._look_at:
             self._look_at = now + self._settings.idle
             return self._look()
+        if now >= self._remind_at:
+            self._remind_at = now + REMIND
+            return remind(self._facts)
         return None
 
     def _acknowledge(self, *, safe: bool) -> Script[None]:

@@ -15,7 +15,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `registration` and `sim`: how long to wait for them. `idle`: between looks at an idle modem.
     `poll`: between looks into the storage; `poll_blind` where nothing indicates new messages. `boot`:
     after the modem says that it started; `restart`: the most that a restart takes. `quiet`: late
-    answers are awaited so long after a recovery. `calm`: so long without trouble, and the next trouble
+    answers are awaited so long after a recovery. `calm`: ready for so long, and the next trouble
     begins on the first rung. `submit`: for the network's answer. `ussd`: likewise.
     """
 

@@ -15,6 +15,7 @@ from smsgw.broker.base import Unavailable
 from smsgw.channel.gsm import FIRST_HOLD, NotReady
 from smsgw.channel_settings import Budget, GsmSettings, GsmTimers
 from smsgw.gsm.times import Relative
+from smsgw.message import Message, Submission
 from smsgw.outcome import Accepted, Expired, Later, Part, Refused, Status, Unknown, Unsent
 from smsgw.strict import Duration
 from tests.channel.modem_rig import NOW, Rig, direct
@@ -203,6 +204,17 @@ def test_a_port_that_is_lost_in_the_midst_of_a_message(rig: Rig) -> None:
     assert rig.channel.sessions_up == 0
 
 
+def test_no_more_are_taken_before_a_message_goes_back(rig: Rig) -> None:
+    """Else the same one would come again at once, to a modem that can't take it."""
+    stories: list[list[str]] = []
+    rig.modem.mute = lambda command: command.startswith("AT+CMGS")
+    message = Submission(id="m1", message=Message(to="+46700000001", text="hi"), made=NOW)
+    delivered = Deferred.fromCoroutine(rig.session.deliver(message))
+    delivered.addCallback(lambda _: stories.append(list(rig.gateway.story)))
+    rig.wait(10.5)
+    assert stories == [["opened", "closed"]]
+
+
 def test_one_message_at_a_time_also_after_a_pause(rig: Rig) -> None:
     """What is not settled yet keeps the modem from taking another."""
     rig.gateway.settled = Deferred()
@@ -293,6 +305,8 @@ def test_a_stop_waits_until_what_was_received_is_stored_and_cleared(rig: Rig) ->
     rig.channel.stop().addBoth(stopped.append)
     rig.wait(1)
     assert stopped == []
+    rig.hear(direct())
+    assert len(rig.gateway.inbounds) == 1, "what comes now stays where it is"
     stored.callback(None)
     rig.wait(1, step=0.05)
     assert stopped == [None]
@@ -362,6 +376,27 @@ def test_in_quiet_hours_messages_wait_and_phones_do_not(tmp_path: Path) -> None:
     rig.wait(3600, step=10)
     assert rig.gateway.story == ["opened"]
     rig.wait(23 * 3600, step=30)
+    assert rig.gateway.story == ["opened", "closed"]
+
+
+def test_a_message_that_waits_for_its_turn_does_not_leave_in_quiet_hours(tmp_path: Path) -> None:
+    at = time.localtime(NOW + 60)
+    quiet = f"{at.tm_hour:02}:{at.tm_min:02}-{(at.tm_hour + 1) % 24:02}:{at.tm_min:02}"
+    rig = Rig(tmp_path, rate=0.002, quiet=quiet).start()
+    rig.send()
+    fired = rig.send()
+    rig.wait(120)
+    assert isinstance(fired[0], Unsent)
+    assert len(rig.modem.sent) == 1
+
+
+def test_a_long_message_that_has_begun_is_finished_in_quiet_hours(tmp_path: Path) -> None:
+    at = time.localtime(NOW + 60)
+    quiet = f"{at.tm_hour:02}:{at.tm_min:02}-{(at.tm_hour + 1) % 24:02}:{at.tm_min:02}"
+    rig = Rig(tmp_path, rate=0.01, quiet=quiet).start()
+    fired = rig.send(LONG)
+    rig.wait(300)
+    assert isinstance(fired[0], Accepted)
     assert rig.gateway.story == ["opened", "closed"]
 
 

@@ -31,6 +31,7 @@ def test_a_wrong_pin_is_sent_once_whatever_restarts(tmp_path: Path) -> None:
     for _ in range(4):
         rig = Rig(tmp_path, modem, pin=Secret("9999")).start()
         rig.wait(2 * HOUR, step=5)
+        assert len(rig.port.wires) <= 2 * 60 / 8 + 1, "nothing hurries: somebody has to act"
         assert "somebody has to act" in str(rig.session.link.state)
         rig.stop()
     assert modem.pins_entered == 1
@@ -133,8 +134,11 @@ def test_without_a_network_the_modem_is_restarted_ever_more_seldom(tmp_path: Pat
     rig.wait(HOUR, step=2)
     first = restarts(modem)
     assert 1 <= first <= 3
-    rig.wait(23 * HOUR, step=10)
+    rig.wait(11 * HOUR, step=10)
+    half = restarts(modem)
+    rig.wait(12 * HOUR, step=10)
     assert restarts(modem) - first <= 10, "in a day"
+    assert restarts(modem) > half, "and yet again and again"
     assert 1 <= len(rig.commands) <= 8
     modem.registration = 1
     rig.wait(900, step=1)
@@ -185,6 +189,14 @@ def test_a_port_that_goes_and_comes_back(tmp_path: Path) -> None:
     rig.wait(10)
     assert rig.gateway.story == ["opened", "closed", "opened"]
     assert isinstance(rig.send()[0], Accepted)
+
+
+def test_a_port_that_is_lost_again_and_again_is_opened_again_soon(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    for number in range(1, 10):
+        assert len(rig.port.wires) == number
+        rig.wire.lose()
+        rig.wait(5.5)
 
 
 def test_a_port_that_stays_away_has_its_power_cut_once_in_a_while(tmp_path: Path) -> None:

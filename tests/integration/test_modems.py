@@ -188,7 +188,7 @@ def test_a_modem_that_hangs_after_the_pdu_is_brought_back(tmp_path: Path, start:
     more = '[channels.sim1.timers]\nsubmit = "2s"\nrestart = "2s"\n'
     gateway = start(Gateway, tmp_path, configuration(("sim1", modem.link), more=more))
     gateway.wait_up()
-    modem.do("behave", set={"hang_in_send": 1.0, "hang_time": 2.5})
+    modem.do("behave", set={"hang_in_send": 1.0, "hang_time": 1.0})
     publish(gateway, 5)
     until(lambda: modem.counts["hangs"] >= 1, 20, "it hangs")
     modem.do("behave", set={"hang_in_send": 0.0})
@@ -213,16 +213,19 @@ def test_a_full_storage_is_emptied_and_what_waits_outside_comes(tmp_path: Path, 
     assert gateway.troubles == []
 
 
-def test_a_wrong_pin_is_tried_once_over_restarts_of_the_gateway(tmp_path: Path, start: Start) -> None:
+def test_a_wrong_pin_is_tried_once_until_it_is_corrected(tmp_path: Path, start: Start) -> None:
     modem = start(Modem, tmp_path, "sim1", "--pin", "1234")
-    for name, how in (("first", signal.SIGTERM), ("second", signal.SIGKILL), ("third", signal.SIGTERM)):
-        text = configuration(("sim1", modem.link), more='pin = "4321"')
-        gateway = start(Gateway, tmp_path, text, name)
-        until(lambda gateway=gateway: "somebody has to act" in gateway.output, 20, "it says so")
-        gateway.end(how)
+    text = configuration(("sim1", modem.link), more='pin = "4321"')
+    gateway = start(Gateway, tmp_path, text)
+    until(lambda: "somebody has to act" in gateway.output, 20, "it says so")
+    gateway.end(signal.SIGKILL)
+    gateway = start(Gateway, tmp_path, text, "second")
+    until(lambda: "somebody has to act" in gateway.output, 20, "it says so again")
     assert modem.counts["pins_wrong"] == 1
-    assert "4321" not in gateway.output
-    gateway = start(Gateway, tmp_path, configuration(("sim1", modem.link), more='pin = "1234"'), "fourth")
+    gateway.config.write_text(text.replace("4321", "1234"))
+    gateway.popen.send_signal(signal.SIGHUP)
     gateway.wait_up()
     assert modem.counts["pins_wrong"] == 1
+    assert "4321" not in gateway.output
     assert gateway.end() == 0
+    assert gateway.troubles == []
