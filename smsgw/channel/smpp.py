@@ -304,7 +304,7 @@ class SmppChannel:
         self._endpoint = endpoint
         self._upstream = upstream
         self.clock = clock
-        self.receiving = Receiving(self, settings.dialect, upstream, metrics)
+        self.receiving = Receiving(self, settings.dialect, upstream, metrics, clock)
         self._up: set[SmppSession] = set()
         self.sessions = [
             SmppSession(self, f"{name}#{number}{suffix}", bind)

@@ -1041,6 +1041,17 @@ def test_a_fault_of_ours_takes_no_receipt_either() -> None:
     assert rig.count("errors", "receipt") == 1
 
 
+def test_a_receipt_that_fails_each_time_it_comes_does_not_flood_the_log(logged: list[dict[str, Any]]) -> None:
+    rig = bound()
+    rig.gateway.word = lambda: fail(ZeroDivisionError("ours"))
+    for _ in range(30):
+        rig.receive()
+        rig.wait(1)
+    said = [formatEvent(line) for line in logged if line["log_level"] is LogLevel.critical]
+    assert rig.count("errors", "receipt") == 30
+    assert said == [f"acme: receipt could not be taken ({unsaid} more before)" for unsaid in (0, 9, 9)]
+
+
 def test_what_a_store_that_stands_still_leaves_unanswered_is_bounded_over_all_links() -> None:
     rig = bound()
     rig.gateway.word = Deferred
