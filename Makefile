@@ -9,7 +9,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format reference unit integration faults clean venv tools packages
+.PHONY: help run test lint format reference unit integration faults bench million peers clean venv tools packages
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -48,8 +48,20 @@ integration: tools packages ## the tests that start twistd, RabbitMQ, simulators
 faults: tools packages ## twenty runs of 5,000 messages each through faults of all kinds: docs/faults.md
 	@$(BIN)/python -m tests.faults --write docs/faults.md
 
+bench: packages ## what the figures in docs/benchmarks/ and the README come from: ten minutes on a quiet machine
+	@scripts/bootstrap bench
+	@$(BIN)/python -m benchmarks
+
+million: packages ## a million messages with receipts through RabbitMQ and two channels: five minutes
+	@scripts/bootstrap bench
+	@$(BIN)/python -m benchmarks.million
+
+peers: packages ## the same drain with Kannel and Jasmin, which it installs: eight minutes on a quiet machine
+	@scripts/bootstrap bench
+	@$(BIN)/python -m benchmarks.peers
+
 clean: ## remove what was built, .venv too
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-jasmin build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@rm -f twisted/plugins/dropin.cache
 

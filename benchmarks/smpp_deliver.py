@@ -20,7 +20,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from smsgw.channel.smpp import SmppChannel, SmppSession
-from smsgw.config import SmppSettings
+from smsgw.channel_settings import SmppSettings
 from smsgw.message import Message, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Outcome
@@ -141,7 +141,7 @@ def main(window: int = 50, messages: int = 10_000, rounds: int = 7) -> None:
             best[name] = min(seconds, best.get(name, seconds))
         gc.collect()
     for name, seconds in best.items():
-        print(f"{name:20} {seconds / messages * 1e6:7.2f} us a message")  # noqa: T201
+        print(f"{name:20} {seconds / messages * 1e6:7.2f} us a message")
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ async def over_tcp(side: Side, shape: type[SmppProtocol]) -> tuple[float, float]
 
 async def main(window: int, pairs: int) -> None:
     def say(name: str, seconds: float, note: str = "") -> None:
-        print(f"{name:34} {seconds / pairs * 1e6:7.2f} us a pair {note}")  # noqa: T201
+        print(f"{name:34} {seconds / pairs * 1e6:7.2f} us a pair {note}")
 
     pairs -= pairs % window
     say("codec, both sides", codec(pairs))

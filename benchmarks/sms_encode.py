@@ -77,7 +77,7 @@ def report(count: int) -> Iterator[str]:
 
 def main() -> None:
     for line in report(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000):
-        print(line)  # noqa: T201
+        print(line)
 
 
 if __name__ == "__main__":

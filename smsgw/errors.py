@@ -11,6 +11,11 @@ An exception is a surprise. Its class answers two questions:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class SmsgwError(Exception):
     """The root of every exception that smsgw raises on purpose."""
@@ -30,12 +35,48 @@ class PeerError(SmsgwError):
 
 
 class ConfigError(SmsgwError):
-    """A setting is wrong. `place` is `FILE: key.path`; `str()` is one line for the operator."""
+    """Settings are wrong: `FILE: key.path: what is wrong`, one line of `str()` for each."""
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(f"{place}: {problem}")
-        self.place = place
-        self.problem = problem
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> ConfigError:
+        """Several in one. `lines` are such as `str()` has; there must be one at least."""
+        place, _, problem = "\n".join(lines).partition(": ")
+        return cls(place, problem)
+
+    def within(self, file: object) -> ConfigError:
+        """The same, each line with the file that it is about."""
+        return self.of(f"{file}: {line}" for line in str(self).splitlines())
+
+
+class Wrong:
+    """What is wrong with the settings, gathered: whoever corrects a file wants to hear of all at once.
+
+    A place of which something was said before is left out: what is made of a wrong value has the same fault
+    in other words.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, error: ConfigError) -> None:
+        said = {line.partition(": ")[0] for line in self._lines}
+        self._lines += [line for line in str(error).splitlines() if line.partition(": ")[0] not in said]
+
+    def attempt(self, make: Callable[[], T]) -> T | None:
+        """What it makes; None where it raises `ConfigError`."""
+        try:
+            return make()
+        except ConfigError as error:
+            self.add(error)
+        return None
+
+    def tell(self) -> None:
+        """Raises one `ConfigError` of all, if there are any."""
+        if self._lines:
+            raise ConfigError.of(self._lines)
 
 
 class Undecodable(SmsgwError):

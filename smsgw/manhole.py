@@ -1,8 +1,8 @@
 """A debug shell into the running gateway, over SSH.
 
 Off unless configured, on loopback by default, and for public keys only: no password is ever asked for.
-The shell is a Python prompt inside the process, with `gateway`, `channels`, `queues` and `reload()` at
-hand. Whoever gets in can do all that the process can; guard the keys accordingly.
+The shell is a Python prompt inside the process, with `gateway`, `channels`, `queues`, `modem()` and
+`reload()` at hand. Whoever gets in can do all that the process can; guard the keys accordingly.
 """
 
 from __future__ import annotations
@@ -23,12 +23,17 @@ from twisted.conch.manhole import ColoredManhole
 from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
 from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, Key
 from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from smsgw.config import Configuration
-from smsgw.errors import ConfigError
+from smsgw.config import Manhole as Settings
+from smsgw.errors import ConfigError, Wrong
+from smsgw.gateway.assembly import understood
+from smsgw.gateway.modems import Asked, ask
 from smsgw.gateway.overview import Channels, Queues
 from smsgw.gateway.service import Gateway
 
@@ -79,6 +84,13 @@ def host_key(path: Path) -> Key:
     try:
         if not path.exists():
             _make_key(path)
+    except OSError as error:
+        raise ConfigError("manhole.host_key", f"{path}: {error.strerror}") from error
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> Key:
+    try:
         found: Key = Key.fromFile(str(path))  # type: ignore[no-untyped-call]
     except OSError as error:
         raise ConfigError("manhole.host_key", f"{path}: {error.strerror}") from error
@@ -100,11 +112,17 @@ def _make_key(path: Path) -> None:
 
 def namespace(gateway: Gateway, reload: Callable[[], None]) -> dict[str, object]:
     """What an operator finds at the prompt."""
+
+    def modem(name: str, what: Asked = "info", code: str | None = None) -> Deferred[dict[str, object]]:
+        """`modem("sim1")`, `modem("sim1", "probe")`, `modem("sim1", "ussd", "*100#")`."""
+        return Deferred.fromCoroutine(ask(gateway.channels, name, what, code))
+
     return {
         "gateway": gateway,
         "channels": Channels(gateway.channels, gateway.overview),
         "queues": Queues(gateway.channels, gateway.overview),
         "reload": reload,
+        "modem": modem,
     }
 
 
@@ -119,16 +137,41 @@ def manhole_service(
     settings = configuration.manhole
     if settings is None:
         raise ConfigError("manhole", "not configured")
-    key = host_key(Path(settings.host_key or Path(configuration.state_dir) / "ssh_host_key"))
-    keys = AuthorizedKeys(Path(settings.authorized_keys).expanduser())
+    key = host_key(_key_path(settings, configuration))
+    keys = AuthorizedKeys(Path(settings.authorized_keys))
     realm: Any = TerminalRealm()  # type: ignore[no-untyped-call]
     realm.sessionFactory = Terminal
     realm.chainedProtocolFactory = partial(ServerProtocol, ColoredManhole, namespace(gateway, reload))
     factory: Any = ConchFactory(Portal(realm, [SSHPublicKeyChecker(keys)]))  # type: ignore[no-untyped-call]
     factory.publicKeys = {key.sshType(): key.public()}  # type: ignore[no-untyped-call]
     factory.privateKeys = {key.sshType(): key}  # type: ignore[no-untyped-call]
-    try:
-        endpoint = serverFromString(reactor, settings.listen)  # type: ignore[no-untyped-call]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError("manhole.listen", f"not an endpoint: {error}") from error
-    return StreamServerEndpointService(endpoint, factory)  # type: ignore[no-untyped-call]
+    return StreamServerEndpointService(_endpoint(settings, reactor), factory)  # type: ignore[no-untyped-call]
+
+
+def check_manhole(configuration: Configuration, reactor: Any) -> None:
+    """See that `manhole_service` can make its service, and make nothing.
+
+    Raises:
+        ConfigError: a `[manhole]` that can't work, a line for each thing that is wrong.
+    """
+    settings = configuration.manhole
+    if settings is not None:
+        wrong = Wrong()
+        wrong.attempt(partial(_endpoint, settings, reactor))
+        wrong.attempt(partial(_check_key, _key_path(settings, configuration), Path(configuration.state_dir)))
+        wrong.tell()
+
+
+def _check_key(path: Path, state_dir: Path) -> None:
+    """The default is made at the first start, together with its folder."""
+    if os.path.lexists(path) or not (path.parent == state_dir or path.parent.is_dir()):
+        _read_key(path)
+
+
+def _key_path(settings: Settings, configuration: Configuration) -> Path:
+    return Path(settings.host_key or Path(configuration.state_dir) / "ssh_host_key")
+
+
+def _endpoint(settings: Settings, reactor: Any) -> IStreamServerEndpoint:
+    made: Callable[[str], IStreamServerEndpoint] = partial(serverFromString, reactor)
+    return understood(settings.listen, "manhole.listen", made)

@@ -25,6 +25,11 @@ COUNTERS = {
     "late_responses": ("Responses that came after their timeout.", ("channel",)),
     "malformed": ("PDUs that could not be decoded.", ("channel",)),
     "binds": ("Attempts to bring a session up, by result.", ("channel", "result")),
+    "modem_states": ("States that a modem entered.", ("channel", "state")),
+    "modem_rungs": (
+        "What was done to a modem that did not answer; unasked: it restarted by itself.",
+        ("channel", "rung"),
+    ),
     "reloads": ("Reloads of the configuration, by result: done or refused.", ("result",)),
     "storage_errors": ("Failures to write a durable store; the work waits and is tried again.", ("store",)),
     "errors": ("Exceptions nobody expected, caught at an outermost edge.", ("where",)),
@@ -36,7 +41,10 @@ GAUGES = {
     "in_flight": ("Messages taken and not yet settled.", ("channel",)),
     "backlog": ("Messages waiting in a queue.", ("queue",)),
     "pace": ("Parts per second that a channel may send, configured or learned; 0: no limit.", ("channel",)),
-    "paused": ("Seconds until a throttled channel goes on; 0: it does not pause.", ("channel",)),
+    "paused": ("Seconds until a channel that pauses goes on; 0: it does not pause.", ("channel",)),
+    "modem_signal": ("Signal in dBm; NaN where the modem does not know.", ("channel",)),
+    "modem_registration": ("As in 3GPP TS 27.007, clause 7.2: 1 home, 5 roaming, 3 denied.", ("channel",)),
+    "modem_storage": ("Share of the modem's storage that is used; at 1 messages wait outside.", ("channel",)),
 }
 """name: (what it shows, labels). Exposed as `smsgw_<name>`."""
 
@@ -80,6 +88,8 @@ class Metrics:
     late_responses: Counter
     malformed: Counter
     binds: Counter
+    modem_states: Counter
+    modem_rungs: Counter
     reloads: Counter
     storage_errors: Counter
     errors: Counter
@@ -88,3 +98,6 @@ class Metrics:
     backlog: Gauge
     pace: Gauge
     paused: Gauge
+    modem_signal: Gauge
+    modem_registration: Gauge
+    modem_storage: Gauge

@@ -1,8 +1,8 @@
 """A table as a frozen struct, strictly, with errors that an operator can act on: pure.
 
-msgspec does the conversion; this module adds what an operator needs and msgspec does not say: the
-whole path of the key (also through tables of tables), the value that was found, what is expected,
-and for an unknown key the nearest valid name.
+msgspec does the conversion; this module adds what an operator needs and msgspec does not say: not only
+the first thing that is wrong but all, the whole path of the key (also through tables of tables), the
+value that was found, what is expected, and for an unknown key the nearest valid name.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 S = TypeVar("S", bound=msgspec.Struct)
+Read: TypeAlias = Callable[[str], str]
 
 SECRETS = frozenset({"password", "pin", "url", "sha256"})
 """Keys whose value an error never shows."""
@@ -72,17 +74,106 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str | None = None
 
 
+class Fetch:
+    """Puts the secrets themselves where a table says from where they come.
+
+    `wanted` are the tables at the top whose secrets are needed; `problems` gets what is wrong.
+    """
+
+    KEYS = ("password", "pin", "url")
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        read: Read,
+        wanted: Collection[str],
+        problems: list[Problem],
+    ) -> None:
+        self._environ = environ
+        self._read = read
+        self._wanted = wanted
+        self._problems = problems
+
+    def into(self, table: Any, path: str) -> Any:
+        """The table with its secrets; without those that nobody wants or that can't be had."""
+        if not isinstance(table, dict):
+            return table
+        sources = {key: table[key] for key in self.KEYS if isinstance(table.get(key), dict)}
+        found = {key: self._fetch(source, join(path, key)) for key, source in sources.items()}
+        known = {key: secret for key, secret in found.items() if secret is not None}
+        return {key: value for key, value in table.items() if key not in sources} | known
+
+    def _fetch(self, source: dict[str, Any], path: str) -> str | None:
+        where = convert(source, Source, path)
+        if isinstance(where, list):
+            self._problems.extend(where)
+        elif (where.env is None) == (where.file is None):
+            self._problems.append(Problem(path, "expected exactly one of env and file"))
+        elif path.partition(".")[0] in self._wanted:
+            return self._read_file(where.file, path) if where.file else self._variable(where.env or "", path)
+        return None
+
+    def _variable(self, name: str, path: str) -> str | None:
+        if name not in self._environ:
+            self._problems.append(Problem(path, f"the environment variable {name} is not set"))
+        return self._environ.get(name)
+
+    def _read_file(self, name: str, path: str) -> str | None:
+        try:
+            return self._read(name).rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8"
+            self._problems.append(Problem(path, f"{name}: {reason}"))
+        return None
+
+
 def convert(table: object, kind: type[S], path: str) -> S | list[Problem]:
     """`table` as a `kind`, or everything that is wrong with it. `path` is the table's own place."""
-    if not isinstance(table, dict):
-        return [Problem(path, f"expected a table, found {shown(table)}")]
-    problems = list(_unknown_keys(table, kind, path))
+    problems = _wrong(table, kind, path, secret=False)
+    return problems or msgspec.convert(table, kind, dec_hook=_decode)
+
+
+def _wrong(value: object, hint: Any, path: str, *, secret: bool) -> list[Problem]:
+    """Everything that is wrong with a value that should be a `hint`.
+
+    What is in it comes first: each member on its own, because msgspec stops at the first that is wrong.
+    """
+    problems = list(_wrong_members(value, hint, path, secret=secret))
     if problems:
         return problems
     try:
-        return msgspec.convert(table, kind, dec_hook=_decode)
+        msgspec.convert(value, hint, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        return [_explain(str(error), table, kind, path)]
+        return [_explain(str(error), value, hint, path, secret=secret)]
+    return []
+
+
+def _wrong_members(value: object, hint: Any, path: str, *, secret: bool) -> Iterator[Problem]:
+    struct = _struct_in(hint)
+    if isinstance(value, dict) and struct is not None:
+        yield from _wrong_fields(value, struct, path, secret=secret)
+    elif isinstance(value, dict):
+        for inner in _members_of(hint, dict):
+            for key, each in value.items():
+                yield from _wrong(each, inner, join(path, key), secret=secret)
+    elif isinstance(value, list):
+        for inner in _members_of(hint, tuple):
+            for number, each in enumerate(value):
+                yield from _wrong(each, inner, f"{path}[{number}]", secret=secret)
+
+
+def _wrong_fields(
+    table: dict[str, Any], kind: type[msgspec.Struct], path: str, *, secret: bool
+) -> Iterator[Problem]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for key, value in table.items():
+        if key not in fields:
+            yield Problem(join(path, key), f"unknown key{nearest(key, fields)}")
+        else:
+            yield from _wrong(value, fields[key].type, join(path, key), secret=secret or key in SECRETS)
+    for key, field in fields.items():
+        if field.required and key not in table:
+            yield Problem(join(path, key), "required, but missing")
 
 
 def _decode(kind: type[Any], value: object) -> Any:
@@ -108,71 +199,51 @@ def shown(value: object) -> str:
     return msgspec.json.encode(value).decode() if isinstance(value, str | int | float | bool) else str(value)
 
 
-def _unknown_keys(table: dict[str, Any], kind: type[msgspec.Struct], path: str) -> Iterator[Problem]:
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    for key, value in table.items():
-        if key not in fields:
-            yield Problem(join(path, key), f"unknown key{nearest(key, fields)}")
-        elif isinstance(value, dict) and (inner := _struct_in(fields[key])) is not None:
-            yield from _unknown_keys(value, inner, join(path, key))
+def _alternatives(hint: Any) -> Iterator[Any]:
+    """The types that a value may have: through `Annotated` and unions."""
+    if isinstance(hint, UnionType) or get_origin(hint) in (Union, Annotated):
+        for each in get_args(hint):
+            yield from _alternatives(each)
+    else:
+        yield hint
 
 
 def _struct_in(hint: Any) -> type[msgspec.Struct] | None:
-    """The one struct among the types that a field may have."""
-    for each in (hint, *get_args(hint)):
+    """The one struct among the types that a value may have."""
+    for each in _alternatives(hint):
         if isinstance(each, type) and issubclass(each, msgspec.Struct):
             return each
     return None
 
 
-def _explain(error: str, table: dict[str, Any], kind: type[msgspec.Struct], path: str) -> Problem:
-    """msgspec's words, `Expected `int`, got `str` - at `$.a[0].b``, with place and value."""
-    text, _, where = error.partition(" - at `$")
-    where = where.rstrip("`")
-    place = path + where if where.startswith("[") else join(path, where.lstrip("."))
-    missing = re.fullmatch(r"Object missing required field `(.+)`", text)
-    if missing:
-        return Problem(join(place, missing[1]), "required, but missing")
+def _members_of(hint: Any, container: type) -> Iterator[Any]:
+    """The type of what is in a `tuple[T, ...]` or a `dict[str, T]`, where a value may be one."""
+    for each in _alternatives(hint):
+        if get_origin(each) is container:
+            yield get_args(each)[0 if container is tuple else 1]
+
+
+def _explain(error: str, value: object, hint: Any, path: str, *, secret: bool) -> Problem:
+    """msgspec's words, ``Expected `int`, got `str` ``, with place and value."""
+    text, _, _ = error.partition(" - at `$")
     expected, _, got = text.partition(", got ")
+    if ", found " in expected:  # a struct's own words, about what it has looked into
+        return Problem(path, expected)
     if expected.startswith("Invalid enum value "):
-        got = shown(expected.removeprefix("Invalid enum value ").strip("'"))
-        expected = f"Expected one of {', '.join(_choices(kind, where))}"
-    return Problem(place, f"{_plainly(expected)}, found {_found(table, where, got)}")
-
-
-_ANY_KEY = "[...]"
-"""What stands in msgspec's paths for the key of a dict."""
-
-
-def _found(table: dict[str, Any], where: str, got: str) -> str:
-    """The value at fault, or its kind where the value is secret or can't be pointed at."""
-    secret = any(key in SECRETS for key in re.findall(r"[^.\[\]]+", where))
-    value = None if _ANY_KEY in where else _value_at(table, where)
-    if secret or value is None:
-        return _plainly(got) or _kind(value)
-    return shown(value)
+        words = ", ".join(str(word) for word in _literals(hint))
+        expected = f"expected one of {words}"
+    found = (_plainly(got) or _kind(value)) if secret else shown(value)
+    return Problem(path, f"{_plainly(expected)}, found {found}")
 
 
 def _kind(value: object) -> str:
     return _WORDS.get(type(value).__name__, "something else")
 
 
-def _choices(kind: type[msgspec.Struct], where: str) -> list[str]:
-    """The words that the field at `where` may be, through structs in structs."""
-    hint: Any = kind
-    for name in re.findall(r"\.([^.\[]+)", where.replace(_ANY_KEY, "")):
-        inner = _struct_in(hint)
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(inner)} if inner else {}
-        hint = fields.get(name)
-    return [str(word) for word in _literals(hint)]
-
-
 def _literals(hint: Any) -> Iterator[Any]:
-    for each in get_args(hint):
-        if get_args(each):
-            yield from _literals(each)
-        elif isinstance(each, str | int) and get_origin(hint) is Literal:
-            yield each
+    for each in _alternatives(hint):
+        if get_origin(each) is Literal:
+            yield from get_args(each)
 
 
 _WORDS = {
@@ -196,12 +267,6 @@ def _plainly(expected: str) -> str:
         return " or ".join(kinds)
 
     return re.sub(r"`([^`]*)`", name, expected[:1].lower() + expected[1:])
-
-
-def _value_at(table: Any, where: str) -> Any:
-    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", where):
-        table = table[name] if name else table[int(index)]
-    return table
 
 
 def join(path: str, key: str) -> str:

@@ -10,10 +10,11 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.interfaces import IReactorCore
@@ -21,10 +22,13 @@ from twisted.logger import ILogObserver, jsonFileLogObserver
 from twisted.python import usage
 
 from smsgw.clock import follow_monotonic_time
-from smsgw.config import Configuration, load
-from smsgw.errors import ConfigError, StorageError
-from smsgw.gateway.assembly import check_stores, gateway_of
+from smsgw.config import Configuration
+from smsgw.control import Control
+from smsgw.errors import ConfigError, StorageError, Wrong
+from smsgw.gateway.assembly import check_folders, check_stores, gateway_of
 from smsgw.gateway.reload import Reload
+from smsgw.gateway.service import Gateway
+from smsgw.loading import load, look_into
 
 COLLECT_AFTER = (10_000, 20, 20)
 """Python's collector looks for cycles each so many new objects; what is in flight is thousands of objects, of
@@ -96,17 +100,57 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
         reactor = installed
         follow_monotonic_time(reactor)  # else a wall clock that is set back would hold up every timer
     try:
-        configuration = load(options["config"], os.environ)
+        return _root(options["config"], reactor)
+    except (ConfigError, StorageError) as error:
+        raise SystemExit("\n".join(f"smsgw: {line}" for line in str(error).splitlines())) from None
+
+
+def _root(file: str, reactor: Any) -> Root:
+    configuration, gateway = assembled(file, reactor)
+    path = Path(file).absolute()  # a daemon may change its folder
+    reload = Reload(gateway, configuration, partial(load, path, os.environ), reactor)
+    root = Root(configuration, reload, reactor)
+    gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
+    with about(file):
         check_stores(configuration)
-        gateway = gateway_of(configuration, reactor)
-        path = Path(options["config"]).absolute()  # a daemon may change its folder
-        reload = Reload(gateway, configuration, partial(load, path, os.environ), reactor)
-        root = Root(configuration, reload, reactor)
-        gateway.setServiceParent(root)  # type: ignore[no-untyped-call]
+        Control(gateway, configuration.state_dir, reactor).setServiceParent(root)  # type: ignore[no-untyped-call]
         if configuration.manhole is not None:
             from smsgw.manhole import manhole_service  # noqa: PLC0415  Conch costs memory that few need
 
             manhole_service(configuration, gateway, reload, reactor).setServiceParent(root)  # type: ignore[no-untyped-call]
-    except (ConfigError, StorageError) as error:
-        raise SystemExit(f"smsgw: {error}") from None
     return root
+
+
+def assembled(file: str, reactor: Any) -> tuple[Configuration, Gateway]:
+    """What is in a configuration file, and the gateway that it makes.
+
+    That is all that can be found wrong without connecting anywhere and without making a file, so it is what
+    `smsgw check` does. What is right in a file is tried also where something else in it is wrong.
+
+    Raises:
+        ConfigError: a line for each thing that is wrong; each names the file.
+    """
+    configuration, problems = look_into(file, os.environ)
+    wrong = Wrong()
+    if problems:
+        wrong.add(ConfigError.of(f"{problem.path}: {problem.text}" for problem in problems))
+    wrong.attempt(partial(check_folders, configuration))
+    gateway = wrong.attempt(partial(gateway_of, configuration, reactor))
+    if configuration.manhole is not None:
+        from smsgw.manhole import check_manhole  # noqa: PLC0415  Conch costs memory that few need
+
+        wrong.attempt(partial(check_manhole, configuration, reactor))
+    with about(file):
+        wrong.tell()
+    return configuration, cast("Gateway", gateway)  # nothing was wrong, so there is one
+
+
+@contextmanager
+def about(file: str) -> Iterator[None]:
+    """What is found wrong in here is wrong with a configuration file, and says so."""
+    try:
+        yield
+    except ConfigError as error:
+        raise error.within(file) from None
+    except StorageError as error:
+        raise StorageError(f"{file}: {error}") from None

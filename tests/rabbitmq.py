@@ -72,6 +72,13 @@ class RabbitNode:
     def tls_url(self) -> str:
         return f"amqps://guest:guest@127.0.0.1:{self.tls_port}/%2F"
 
+    @property
+    def pid(self) -> int:
+        """Of Erlang, for as long as it runs."""
+        if self._server is None:
+            raise RuntimeError("the node is not running")
+        return self._server.pid
+
     def start(self) -> None:
         """Returns when the node takes connections."""
         if self._epmd is None:

@@ -69,7 +69,9 @@ def test_without_root_and_sudo_missing_packages_are_named_and_what_they_cost(mac
     status, said = machine.bootstrap("packages")
     assert status == 0
     assert "rabbitmq-server is not installed: the tests of the broker RabbitMQ will be skipped" in said
-    assert said.endswith("as root: apt-get install rabbitmq-server tshark faketime openssh-client\n")
+    assert said.endswith(
+        "as root: apt-get install rabbitmq-server tshark faketime openssh-client gammu gammu-smsd\n"
+    )
 
 
 def test_a_sudo_that_asks_for_a_password_is_no_sudo(machine: Machine) -> None:
@@ -87,7 +89,7 @@ def test_only_what_is_missing_is_installed(machine: Machine, user: str) -> None:
     machine.put("scripts/debian-install", '#!/bin/sh\necho installed "$@" >&2\n')
     status, said = machine.bootstrap("packages")
     assert status == 0
-    assert "installed rabbitmq-server faketime openssh-client\n" in said
+    assert "installed rabbitmq-server faketime openssh-client gammu gammu-smsd\n" in said
     assert "skipped" not in said
 
 
@@ -101,9 +103,21 @@ def test_a_failing_installation_costs_tests_and_no_more(machine: Machine) -> Non
 
 
 def test_with_everything_there_nothing_is_said(machine: Machine) -> None:
-    for program in ("rabbitmq-server", "tshark", "faketime", "ssh", "ssh-keygen"):
+    for program in ("rabbitmq-server", "tshark", "faketime", "ssh", "ssh-keygen", "gammu", "gammu-smsd"):
         machine.put(program, REFUSING)
     assert machine.bootstrap("packages") == (0, "")
+
+
+def test_a_missing_compiler_is_named_before_the_benchmarks(machine: Machine) -> None:
+    machine.put("apt-get", REFUSING)
+    assert "as root: apt-get install gcc libc6-dev\n" in machine.bootstrap("bench")[1]
+
+
+def test_a_missing_compiler_is_installed_where_that_may_be(machine: Machine) -> None:
+    machine.put("apt-get", REFUSING)
+    machine.put("id", ROOT_USER)
+    machine.put("scripts/debian-install", '#!/bin/sh\necho installed "$@" >&2\n')
+    assert "installed gcc libc6-dev\n" in machine.bootstrap("bench")[1]
 
 
 @pytest.mark.parametrize(
@@ -140,4 +154,4 @@ def test_the_newest_python_is_chosen(machine: Machine) -> None:
 
 
 def test_an_unknown_wish_is_a_usage_error(machine: Machine) -> None:
-    assert machine.bootstrap("walk") == (1, "smsgw: usage: scripts/bootstrap run|dev|packages\n")
+    assert machine.bootstrap("walk") == (1, "smsgw: usage: scripts/bootstrap run|dev|bench|packages\n")

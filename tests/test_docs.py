@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import fields
 
-from smsgw import config, message
+from smsgw import message
+from smsgw.loading import load
 from smsgw.sms import udh
 from smsgw.sms.coding import Encoding, capacity, header_size
 
@@ -98,12 +99,12 @@ def environment(text: str) -> dict[str, str]:
 def test_configurations_in_the_documentation_are_valid(text: str, tmp_path: Path) -> None:
     file = tmp_path / "smsgw.toml"
     file.write_text(text)
-    assert config.load(file, environment(text)).channels
+    assert load(file, environment(text)).channels
 
 
 @pytest.mark.parametrize("file", CONFIGURATIONS, ids=name)
 def test_configurations_to_start_from_are_valid_as_they_are(file: Path) -> None:
-    assert config.load(file, {}).channels
+    assert load(file, {}).channels
 
 
 @pytest.mark.parametrize("text", [*blocks("json")])

@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PLUGIN = "twisted/plugins/smsgw_plugin.py"
+PLUGINS = {"twisted/plugins/smsgw_plugin.py", "twisted/plugins/smsgw_endpoints.py"}
+ENDPOINT = """
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.testing import MemoryReactor
+print(clientFromString(MemoryReactor(), "serial:/dev/modem:baudrate=9600").settings)
+"""
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
 
 pytestmark = pytest.mark.integration
@@ -88,7 +93,7 @@ def test_the_wheel_has_every_file_of_the_package(contents: set[str]) -> None:
 
 def test_the_wheel_adds_its_plugins_to_twisted_and_replaces_nothing(contents: set[str]) -> None:
     plugins = {str(file.relative_to(ROOT)) for file in tracked() if file.is_relative_to(ROOT / "twisted")}
-    assert PLUGIN in plugins
+    assert plugins == PLUGINS
     assert {name for name in contents if name.startswith("twisted/")} == plugins
     assert not {name for name in plugins if name.endswith("__init__.py")}
 
@@ -108,3 +113,7 @@ def test_twistd_lists_smsgw_after_pip_install(interpreter: Path) -> None:
 
 def test_twistd_lists_smsgw_after_the_developers_install() -> None:
     assert "smsgw" in run(*TWISTD, "--help", cwd="/").split()
+
+
+def test_serial_endpoint_strings_are_known_after_pip_install(interpreter: Path) -> None:
+    assert "baudrate=9600" in run(interpreter, "-c", ENDPOINT, cwd="/")

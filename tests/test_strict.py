@@ -32,6 +32,17 @@ class Outer(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     password: Secret = Secret("")
 
 
+class Even(msgspec.Struct, frozen=True):
+    number: int
+
+    def __post_init__(self) -> None:
+        raise ValueError(f"expected an even number, found {self.number}")
+
+
+class Holder(msgspec.Struct, frozen=True):
+    even: Even
+
+
 def problem(table: object, path: str = "top") -> Problem:
     found = convert(table, Outer, path)
     assert isinstance(found, list), found
@@ -69,7 +80,7 @@ def test_a_good_table() -> None:
             "top.inner.colour",
             'expected one of red, green, found "blue"',
         ),
-        ({"name": "x", "many": {"a": "blue"}}, "top.many[...]", 'expected one of red, green, found "blue"'),
+        ({"name": "x", "many": {"a": "blue"}}, "top.many.a", 'expected one of red, green, found "blue"'),
         ({"name": "x", "names": "y"}, "top.names", 'expected a list, found "y"'),
         ({"name": "x", "names": ["y", 5]}, "top.names[1]", "expected a string, found 5"),
         ({"name": "x", "inner": {"wait": "soon"}}, "top.inner.wait", 'expected a duration such as "10s"'),
@@ -87,9 +98,44 @@ def test_an_error_has_place_value_and_expectation(table: object, path: str, text
 
 
 def test_all_unknown_keys_are_told_at_once() -> None:
-    found = convert({"a": 1, "inner": {"b": 2}}, Outer, "")
+    found = convert({"name": "x", "a": 1, "inner": {"b": 2}}, Outer, "")
     assert isinstance(found, list)
     assert [each.path for each in found] == ["a", "inner.b"]
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    table = {
+        "nmae": "x",
+        "rate": "fast",
+        "on": 1,
+        "inner": {"size": 0, "colour": "blue", "colr": "red"},
+        "waits": ["1s", "soon", True],
+        "many": {"a": "red", "b": "blue", "c": 3},
+        "password": 5,
+    }
+    found = convert(table, Outer, "")
+    assert isinstance(found, list)
+    assert [each.path for each in found] == [
+        "nmae",
+        "rate",
+        "on",
+        "inner.size",
+        "inner.colour",
+        "inner.colr",
+        "waits[1]",
+        "waits[2]",
+        "many.b",
+        "many.c",
+        "password",
+        "name",
+    ]
+
+
+def test_what_a_struct_says_of_itself_stands_as_it_is() -> None:
+    """A check in `__post_init__` names the value in it that is wrong."""
+    assert convert({"even": {"number": 3}}, Holder, "") == [
+        Problem("even", "expected an even number, found 3")
+    ]
 
 
 def test_a_table_at_the_top_has_bare_paths() -> None:

@@ -60,7 +60,7 @@ def complaint(path: Path) -> str:
 
 def test_a_configuration_becomes_a_gateway(config: Path) -> None:
     service = makeService(options(config), Reactor())
-    (gateway,) = list(service)  # type: ignore[call-overload]
+    gateway, _ = list(service)  # type: ignore[call-overload]
     assert isinstance(gateway, Gateway)
     assert list(gateway.channels) == ["dry"]
     assert not gateway.running
@@ -88,7 +88,7 @@ def test_the_command_line_is_checked(arguments: list[str]) -> None:
             "channels.a.password: the environment variable NO_SUCH is not set",
         ),
         (
-            'state_dir = "s"\n[channels.a]\ntype = "smpp"\nendpoint = "tcp:h"\nsystem_id = "x"',
+            'state_dir = "s"\n[channels.a]\ntype = "smpp"\nendpoint = "tcp:h:1:b=2"\nsystem_id = "x"',
             "channels.a.endpoint: not an endpoint",
         ),
         (GOOD + '[broker]\nurl = "amqp://host:port:1"', "broker.url"),

@@ -1,7 +1,8 @@
-"""A message as the submit_sm of its parts, the way one channel sends it: pure.
+"""A message as the PDUs of its parts, the way one channel sends it: pure.
 
-`Cutter.cut` decides once what is on the air: encoding, parts, reference. `Cutter.submit_sm` makes the
-PDU of one part, when it is about to leave: only then is it known what remains until the deadline.
+`Cutter.cut` decides once what is on the air: encoding, parts, reference. `SmppCutter.submit_sm` and
+`GsmCutter.submit` make the PDU of one part, when it is about to leave: only then is it known what remains
+until the deadline.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ from zlib import crc32
 import msgspec
 
 from smsgw import outcome as outcomes
-from smsgw.config import SmppSettings
+from smsgw.channel_settings import Common, SmppSettings
+from smsgw.gsm import messages
+from smsgw.gsm.addresses import Address, address
+from smsgw.gsm.octets import EncodeError as TpduEncodeError
+from smsgw.gsm.shapes import Submit
+from smsgw.gsm.times import relative
 from smsgw.message import Message, Submission
 from smsgw.outcome import Broken, Progress, Refused
 from smsgw.smpp.constants import Tag
@@ -22,7 +28,7 @@ from smsgw.smpp.fields import EncodeError
 from smsgw.smpp.pdu import SubmitSm
 from smsgw.smpp.tlv import Tlvs
 from smsgw.sms import packing, udh
-from smsgw.sms.coding import Coding, Impossible, choose
+from smsgw.sms.coding import Coding, DefaultAlphabet, Form, Impossible, choose
 from smsgw.sms.references import References
 from smsgw.sms.shift_tables import LANGUAGES
 from smsgw.sms.split import Part, split, split_data
@@ -57,9 +63,10 @@ class Cut(msgspec.Struct, frozen=True):
 class Cutter:
     """Cuts messages for one channel. It remembers the references of long messages, nothing else."""
 
-    def __init__(
-        self, settings: SmppSettings, account: str, chance: Callable[[], float] = random.random
-    ) -> None:
+    form: Form = "udh"
+    alphabet: DefaultAlphabet = "gsm7"
+
+    def __init__(self, settings: Common, account: str, chance: Callable[[], float] = random.random) -> None:
         self._settings = settings
         self._account = account
         self._references = References(chance)
@@ -86,7 +93,7 @@ class Cutter:
     def _text(
         self, message: Message, text: str, elements: tuple[udh.Element, ...], reference: Callable[[], int]
     ) -> Cut | Refused:
-        settings, dialect = self._settings, self._settings.dialect
+        settings = self._settings
         a_part = bool(elements) and udh.concatenation(elements) is not None
         replaced = 0
         if settings.transliterate != "off" and message.encoding in ("auto", "gsm7"):
@@ -96,9 +103,9 @@ class Cutter:
             text,
             message.encoding,
             languages=self._languages,
-            form=dialect.long_messages,
+            form=self.form,
             elements=elements,
-            default_alphabet=dialect.default_alphabet,
+            default_alphabet=self.alphabet,
             max_parts=1 if a_part else settings.max_parts,
         )
         if isinstance(coding, Coding):
@@ -109,22 +116,34 @@ class Cutter:
 
     def _data(self, data: bytes, header: bytes, reference: Callable[[], int]) -> Cut | Refused:
         # whether a reference is needed shows when the data is cut; one that is not needed is not used up
-        form, most = self._settings.dialect.long_messages, self._settings.max_parts
+        form, most = self.form, self._settings.max_parts
         parts = split_data(data, header=header, reference=0, form=form, max_parts=most)
         if not isinstance(parts, Impossible) and len(parts) > 1:
             parts = split_data(data, header=header, reference=reference(), form=form, max_parts=most)
         return Refused(parts.problem) if isinstance(parts, Impossible) else Cut(parts)
 
+
+class SmppCutter(Cutter):
+    """Cuts as the dialect says, and makes submit_sm of the parts."""
+
+    def __init__(
+        self, settings: SmppSettings, account: str, chance: Callable[[], float] = random.random
+    ) -> None:
+        super().__init__(settings, account, chance)
+        self._dialect = settings.dialect
+        self.form = settings.dialect.long_messages
+        self.alphabet = settings.dialect.default_alphabet
+
     def submit_sm(self, submission: Submission, part: Part, now: float) -> SubmitSm | Refused:
         """The PDU of one part; `now` is in seconds since the epoch."""
-        settings, message = self._settings, submission.message
+        message = submission.message
         try:
             return submit_sm(
                 submission,
                 part.udh + self._payload(part),
                 part.encoding,
-                message.from_ or settings.from_,
-                settings.dialect,
+                message.from_ or self._settings.from_,
+                self._dialect,
                 now,
                 udhi=bool(part.udh),
                 payload=part.whole,
@@ -134,9 +153,42 @@ class Cutter:
             return Refused(str(error))
 
     def _payload(self, part: Part) -> bytes:
-        if part.encoding == "gsm7" and self._settings.dialect.default_alphabet == "gsm7-packed":
+        if part.encoding == "gsm7" and self.alphabet == "gsm7-packed":
             return packing.pack(part.payload, packing.fill_bits(len(part.udh)))
         return part.payload
+
+
+class GsmCutter(Cutter):
+    """Makes SMS-SUBMIT of the parts. Who it is from is the SIM's to say."""
+
+    def submit(self, submission: Submission, part: Part, now: float) -> Submit | Refused:
+        """The TPDU of one part; `now` is in seconds since the epoch."""
+        message = submission.message
+        remaining = None if submission.deadline is None else submission.deadline - now
+        try:
+            return messages.submit(
+                part,
+                destination(message.to),
+                validity=None if remaining is None else relative(remaining),
+                status_report=message.receipt != "none",
+                flash=message.flash,
+            )
+        except TpduEncodeError as error:
+            return Refused(str(error))
+
+
+SHORT_CODE = 6
+"""Digits that a short code has at most."""
+
+
+def destination(number: str) -> Address:
+    """E.164 with or without its `+` is international; short codes, and numbers with a leading 0, are not.
+
+    Raises:
+        EncodeError: it can't be written.
+    """
+    digits = number.isascii() and number.isdigit()
+    return address(f"+{number}" if digits and len(number) > SHORT_CODE and number[0] != "0" else number)
 
 
 def _segment(part: Part) -> Tlvs:

@@ -21,9 +21,9 @@ REMEMBERED = 1000
 
 
 class Interrupted(msgspec.Struct, frozen=True):
-    """A part that was not answered in time; `taken` are those before it."""
+    """A part that was not answered in time, as it left; `taken` are those before it."""
 
-    pdu: Pdu
+    pdu: object
     submission: Submission
     cut: Cut
     taken: tuple[Part, ...]

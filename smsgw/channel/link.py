@@ -96,6 +96,7 @@ class Link:
         self._jitter = jitter
         self._errors = errors
         self._life: Deferred[None] | None = None
+        self._stops: list[Deferred[None]] = []
         self._up_since: float | None = None
 
     def __repr__(self) -> str:
@@ -108,20 +109,27 @@ class Link:
             self._life.addErrback(_only_cancelled)
 
     def stop(self) -> Deferred[None]:
-        """End in whatever state it is; fires when all is closed. Can be started again then."""
+        """End in whatever state it is; fires when all is closed, however often it is called meanwhile.
+
+        Can be started again then.
+        """
         life, self._life = self._life, None
         stopped: Deferred[None] = Deferred()
-        if life is None:
+        if life is None and not self._stops:
             stopped.callback(None)
             return stopped
-        self._enter("closing", error=self.state.error)
-        life.addBoth(lambda _: self._rest(stopped))
-        life.cancel()
+        self._stops.append(stopped)
+        if life is not None:
+            self._enter("closing", error=self.state.error)
+            life.addBoth(self._rest)
+            life.cancel()
         return stopped
 
-    def _rest(self, stopped: Deferred[None]) -> None:
+    def _rest(self, _: object) -> None:
         self._enter("stopped", tries=0)
-        stopped.callback(None)
+        stops, self._stops = self._stops, []
+        for stopped in stops:
+            stopped.callback(None)
 
     async def _run(self) -> None:
         tries = 0

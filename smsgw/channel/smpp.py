@@ -16,15 +16,15 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
 from smsgw.channel.base import Upstream
-from smsgw.channel.cut import Cut, Cutter
+from smsgw.channel.cut import Cut, SmppCutter
 from smsgw.channel.late import Interrupted, Unanswered
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
 from smsgw.channel.receiving import Receiving
 from smsgw.channel.status import OK, status_of
 from smsgw.channel.taking import Taking
+from smsgw.channel_settings import SmppSettings, account_of, queue_of
 from smsgw.clock import Seldom
-from smsgw.config import SmppSettings, account_of, queue_of
 from smsgw.errors import PeerError
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
@@ -294,7 +294,7 @@ class SmppChannel:
         self.queue = queue_of(name, settings)
         self.account = account_of(name, settings)
         self.retry: Sequence[float] = settings.retry
-        self.cutter = Cutter(settings, self.account)
+        self.cutter = SmppCutter(settings, self.account)
         self.pace = Pace(settings.rate, clock)
         metrics.pace.labels(name).set_function(lambda: self.pace.rate)
         metrics.paused.labels(name).set_function(lambda: self.pace.paused)

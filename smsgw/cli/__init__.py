@@ -8,12 +8,15 @@ from __future__ import annotations
 import click
 
 from smsgw import __version__
+from smsgw.cli.bench import bench
 from smsgw.cli.check import check
 from smsgw.cli.demo import demo
 from smsgw.cli.events import events
+from smsgw.cli.modem import modem as ask_modem
 from smsgw.cli.parts import parts
 from smsgw.cli.send import send
 from smsgw.simulator.command import smsc
+from smsgw.simulator.modem.command import modem
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,5 +31,6 @@ def simulate() -> None:
 
 
 simulate.add_command(smsc)
-for command in (check, demo, events, parts, send):
+simulate.add_command(modem)
+for command in (ask_modem, bench, check, demo, events, parts, send):
     main.add_command(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import click
@@ -13,11 +13,14 @@ from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from zope.interface import implementer
 
 from smsgw.broker.base import Broker
-from smsgw.config import Configuration, load
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError, SmsgwError
+from smsgw.loading import SecretTable, load
 
 CONNECT_SECONDS = 10.0
 """How long a command waits for its broker."""
+
+PRODUCERS_SECRETS: tuple[SecretTable, ...] = ("broker",)
 
 config_option = click.option(
     "--config",
@@ -30,19 +33,36 @@ config_option = click.option(
 )
 
 
-def configured(file: str, environ: Mapping[str, str]) -> Configuration:
-    """The configuration in a file; ends the command with status 1 and a line for each problem."""
+def configured(
+    file: str, environ: Mapping[str, str], secrets: Collection[SecretTable] = PRODUCERS_SECRETS
+) -> Configuration:
+    """The configuration in a file; ends the command with status 1 and a line for each problem.
+
+    `secrets` are the tables whose secrets the command needs: a producer has none of a channel's.
+    """
     try:
-        return load(file, environ)
+        return load(file, environ, secrets)
     except ConfigError as error:
         raise Failed(str(error)) from None
 
 
 class Failed(click.ClickException):
-    """Ends a command with status 1 and one line on stderr."""
+    """Ends a command with status 1 and a line on stderr for each of its message."""
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"smsgw: {self.message}", err=True, file=file)
+        for line in self.message.splitlines():
+            click.echo(f"smsgw: {line}", err=True, file=file)
+
+
+class TextCommand(click.Command):
+    """One with a TEXT that may begin with a hyphen, and then looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = 'A TEXT that begins with "-" goes last, after "--".'
+            raise click.UsageError(f"{error.format_message()} {hint}", ctx) from None
 
 
 Work = Callable[[Any, Broker], Awaitable[int]]
@@ -56,12 +76,17 @@ def with_broker(configuration: Configuration, work: Work, *, interrupted: int = 
         broker = broker_of(configuration, reactor)
         broker.start()
         try:
-            await broker.ready().addTimeout(CONNECT_SECONDS, reactor, _unreachable(broker))
+            await ready(broker, reactor)
             return await work(reactor, broker)
         finally:
             await broker.stop()
 
     run_reactor(run, interrupted=interrupted)
+
+
+async def ready(broker: Broker, reactor: Any) -> None:
+    """Wait for a broker that was started, but not for ever. Raises SmsgwError."""
+    await broker.ready().addTimeout(CONNECT_SECONDS, reactor, _unreachable(broker))
 
 
 def _unreachable(broker: Broker) -> Callable[[object, float], None]:
@@ -77,7 +102,7 @@ def run_reactor(work: Callable[[Any], Awaitable[int]], *, interrupted: int = 130
     Our own errors are one line on stderr and status 1; `interrupted` is the status after Ctrl-C.
     """
     # Without an observer Twisted would print every log line of a short command to stderr.
-    globalLogBeginner.beginLoggingTo([_forget], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([forgotten], redirectStandardIO=False)
     status = [interrupted]
 
     async def guarded(reactor: Any) -> None:
@@ -87,8 +112,8 @@ def run_reactor(work: Callable[[Any], Awaitable[int]], *, interrupted: int = 130
             status[0] = error.exit_code
             error.show()
         except (SmsgwError, OSError) as error:
+            Failed(str(error)).show()
             status[0] = 1
-            click.echo(f"smsgw: {error}", err=True)
 
     try:
         react(lambda reactor: Deferred.fromCoroutine(guarded(reactor)))
@@ -99,5 +124,5 @@ def run_reactor(work: Callable[[Any], Awaitable[int]], *, interrupted: int = 130
 
 
 @implementer(ILogObserver)
-def _forget(_: LogEvent) -> None:
+def forgotten(_: LogEvent) -> None:
     """The log of a short command: what matters is printed."""

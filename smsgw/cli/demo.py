@@ -21,8 +21,8 @@ from twisted.internet.defer import Deferred
 from smsgw.broker.base import Broker, Properties
 from smsgw.cli.common import run_reactor
 from smsgw.cli.events import line
-from smsgw.config import load
 from smsgw.gateway.assembly import broker_of, gateway_of, names_of
+from smsgw.loading import load
 from smsgw.message import decode_event
 from smsgw.simulator.behaviour import Behaviour
 from smsgw.simulator.smsc import serve

@@ -13,8 +13,8 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from smsgw.cli.common import Failed, configured
-from smsgw.config import ChannelSettings, NullSettings, SmppSettings
+from smsgw.channel_settings import ChannelSettings, NullSettings, SmppSettings
+from smsgw.cli.common import Failed, TextCommand, configured
 from smsgw.smpp.dialect import Dialect
 from smsgw.sms.coding import MAX_PARTS, DefaultAlphabet, Form
 from smsgw.sms.explain import Explanation, Outsider, PartShape, Saving, explain, savings
@@ -40,7 +40,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     scope: Scope
 
 
-@click.command()
+@click.command(cls=TextCommand)
 @click.option(
     "--config",
     "-c",
@@ -102,7 +102,7 @@ def _rules(rules: Rules, languages: tuple[LanguageName, ...], **given: Any) -> R
 def _channel(file: str | None, name: str) -> ChannelSettings:
     if file is None:
         raise click.UsageError("--channel goes with --config")
-    channels = configured(file, os.environ).channels
+    channels = configured(file, os.environ, secrets=()).channels
     if name not in channels:
         raise click.UsageError(f'--channel: there is no channel "{name}"; known: {", ".join(channels)}')
     return channels[name]

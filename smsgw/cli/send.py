@@ -14,14 +14,14 @@ from twisted.internet.defer import Deferred
 
 from smsgw.broker.base import Broker, Properties
 from smsgw.broker.topology import ROUTE_KEY
-from smsgw.cli.common import Failed, config_option, configured, with_broker
+from smsgw.cli.common import Failed, TextCommand, config_option, configured, with_broker
 from smsgw.config import Configuration
 from smsgw.errors import Undecodable
 from smsgw.gateway.assembly import names_of
 from smsgw.message import Event, decode, decode_event
 
 
-@click.command()
+@click.command(cls=TextCommand)
 @config_option
 @click.option("--to", required=True, help="The recipient, E.164 with or without +.")
 @click.option("--from", "sender", help="The sender; default: the channel's.")

@@ -1,29 +1,46 @@
-"""From a configuration to a gateway: the one place that knows every part's class."""
+"""From a configuration to a gateway: the one place that knows every part's class.
+
+What can be found wrong without connecting anywhere is found here, and all of it at once.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
+from OpenSSL.crypto import Error as CryptoError
+from OpenSSL.SSL import Error as TlsError
 from twisted.internet.defer import execute
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from smsgw.broker.amqp import AmqpBroker
 from smsgw.broker.base import Broker
 from smsgw.broker.spool import Spool
 from smsgw.broker.topology import Names, Topology, topology
-from smsgw.channel.base import Channel
+from smsgw.channel.base import Channel, Upstream
+from smsgw.channel.gsm import GsmChannel
 from smsgw.channel.null import NullChannel
+from smsgw.channel.reset import runner
 from smsgw.channel.smpp import SmppChannel
+from smsgw.channel_settings import ChannelSettings, GsmSettings, NullSettings, SmppSettings, queue_of
 from smsgw.clock import MonotonicClock
-from smsgw.config import ChannelSettings, Configuration, NullSettings, SmppSettings, queue_of
-from smsgw.errors import ConfigError, StorageError
+from smsgw.config import Broker as BrokerSettings
+from smsgw.config import Configuration
+from smsgw.errors import ConfigError, Misuse, StorageError, Wrong
 from smsgw.gateway.routing import Rule
 from smsgw.gateway.service import Gateway
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
+from smsgw.metrics import Metrics
 from smsgw.sqlite import Database, WorkerThread
+from smsgw.strict import shown
+
+T = TypeVar("T")
 
 
 def names_of(configuration: Configuration) -> Names:
@@ -51,8 +68,10 @@ def broker_of(configuration: Configuration, reactor: Any) -> Broker:
     """
     url = configuration.broker_url
     wanted = topology_of(configuration)
-    if url.startswith("spool:"):
+    if url.startswith("spool:///") and _path(url).name:
         return Spool(_path(url), wanted, reactor, wall=time.time)
+    from smsgw.broker.amqp import AmqpBroker  # noqa: PLC0415  2 MB that a spool has no use for
+
     settings = configuration.broker
     return AmqpBroker(url, wanted, reactor, ca_file=settings.ca, heartbeat=settings.heartbeat)
 
@@ -73,10 +92,12 @@ def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
     """The whole gateway, not yet started.
 
     Raises:
-        ConfigError: an endpoint or a URL that no part understands.
+        ConfigError: URLs, endpoints and files that no part can use, a line for each.
     """
+    wrong = Wrong()
+    broker = wrong.attempt(partial(broker_of, configuration, reactor)) or _stand_in(configuration, reactor)
     gateway = Gateway(
-        broker_of(configuration, reactor),
+        broker,
         ledger_of(configuration, reactor),
         names=names_of(configuration),
         rules=rules_of(configuration),
@@ -90,8 +111,14 @@ def gateway_of(configuration: Configuration, reactor: Any) -> Gateway:
         limited=configuration.limited_queues,
         clock=MonotonicClock(reactor),
     )
-    gateway.channels.update(channels_of(configuration, gateway, reactor))
+    gateway.channels.update(wrong.attempt(partial(channels_of, configuration, gateway, reactor)) or {})
+    wrong.tell()
     return gateway
+
+
+def _stand_in(configuration: Configuration, reactor: Any) -> Broker:
+    """A broker that is never started: so the channels of a configuration can be tried without its own."""
+    return broker_of(msgspec.structs.replace(configuration, broker=BrokerSettings()), reactor)
 
 
 def rules_of(configuration: Configuration) -> list[Rule]:
@@ -105,21 +132,22 @@ def channels_of(configuration: Configuration, gateway: Gateway, reactor: Any) ->
         ConfigError: endpoints that Twisted does not understand, a line for each.
     """
     clock = MonotonicClock(reactor)
-    made: dict[str, Channel] = {}
-    wrong = []
-    for name, settings in configuration.channels.items():
-        try:
-            made[name] = _channel(name, settings, gateway, reactor, clock)
-        except ConfigError as error:
-            wrong.append(str(error))
-    if wrong:
-        place, _, problem = "\n".join(wrong).partition(": ")
-        raise ConfigError(place, problem)
-    return made
+    wrong = Wrong()
+    made = {
+        name: wrong.attempt(partial(_channel, name, settings, configuration, gateway, reactor, clock))
+        for name, settings in configuration.channels.items()
+    }
+    wrong.tell()
+    return {name: channel for name, channel in made.items() if channel is not None}
 
 
 def _channel(
-    name: str, settings: ChannelSettings, gateway: Gateway, reactor: Any, clock: MonotonicClock
+    name: str,
+    settings: ChannelSettings,
+    configuration: Configuration,
+    gateway: Gateway,
+    reactor: Any,
+    clock: MonotonicClock,
 ) -> Channel:
     if isinstance(settings, NullSettings):
         return NullChannel(
@@ -132,6 +160,8 @@ def _channel(
             clock=clock,
             now=gateway.now,
         )
+    if isinstance(settings, GsmSettings):
+        return gsm_channel(name, configuration, gateway, gateway.metrics, reactor)
     return SmppChannel(
         name,
         settings,
@@ -143,24 +173,91 @@ def _channel(
     )
 
 
-def endpoint(settings: SmppSettings, place: str, reactor: Any) -> IStreamClientEndpoint:
+def gsm_channel(
+    name: str, configuration: Configuration, upstream: Upstream, metrics: Metrics, reactor: Any
+) -> GsmChannel:
+    """The channel of a modem, not yet started; `configuration` has it under this name.
+
+    Raises:
+        ConfigError: an endpoint that Twisted does not understand.
+    """
+    settings = configuration.channels[name]
+    if not isinstance(settings, GsmSettings):
+        raise Misuse(f"{name} is no modem")
+    return GsmChannel(
+        name,
+        settings,
+        endpoint(settings, f"channels.{name}.endpoint", reactor),
+        state=Path(configuration.state_dir) / "modems",
+        run=runner(reactor),
+        upstream=upstream,
+        metrics=metrics,
+        clock=MonotonicClock(reactor),
+        now=time.time,
+    )
+
+
+def endpoint(settings: SmppSettings | GsmSettings, place: str, reactor: Any) -> IStreamClientEndpoint:
     """The endpoint that a string describes.
 
     Raises:
-        ConfigError: Twisted does not understand it, or a certificate that it names can't be read.
+        ConfigError: Twisted does not understand it, or a certificate that it names can't be used.
+    """
+    made: Callable[[str], IStreamClientEndpoint] = partial(clientFromString, reactor)
+    return understood(settings.endpoint, place, made)
+
+
+def understood(text: str, place: str, make: Callable[[str], T]) -> T:
+    """What Twisted makes of the string of an endpoint.
+
+    Raises:
+        ConfigError: it does not understand it, or a file that the string names can't be used.
     """
     try:
-        found: IStreamClientEndpoint = clientFromString(reactor, settings.endpoint)  # type: ignore[no-untyped-call]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ConfigError(place, f"not an endpoint: {error}") from error
+        return make(text)
+    except (ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
+        reason = re.sub(r"^[\w.]+\(\) ", "", str(error))  # which function of Twisted's says so
+        raise ConfigError(place, f"not an endpoint: {reason}; found {shown(text)}") from error
     except OSError as error:
-        raise ConfigError(place, f"{error.filename}: {error.strerror}") from error
-    return found
+        cause = getattr(error, "originalException", error)  # FilePath has the real one in it
+        raise ConfigError(place, f"{cause.filename}: {cause.strerror}") from error
+    except (CryptoError, TlsError) as error:
+        raise ConfigError(place, f"no certificate and key that go together: {shown(text)}") from error
 
 
 def _path(url: str) -> Path:
     """The path of `spool:///var/lib/...` or `sqlite:///var/lib/...`."""
-    return Path(url.split("://", 1)[1])
+    return Path(url.partition("://")[2])
+
+
+def check_folders(configuration: Configuration) -> None:
+    """See that the files of the ledger and the spool have folders; makes none.
+
+    Raises:
+        ConfigError: one line for each that could not be made where it is wanted.
+    """
+    wrong = Wrong()
+    for place, folder, path in _stores(configuration):
+        wrong.attempt(partial(_check_folder, place, folder, path))
+    wrong.tell()
+
+
+def _stores(configuration: Configuration) -> Iterator[tuple[str, Path, Path]]:
+    """The setting, the folder that must be there, and the file or folder that is to be in it."""
+    state_dir = Path(configuration.state_dir)
+    there = next(folder for folder in (state_dir, *state_dir.parents) if os.path.lexists(folder))
+    yield "state_dir", there, state_dir
+    urls = {"ledger.url": configuration.ledger_url, "broker.url": configuration.broker_url}
+    for place, url in urls.items():
+        if url.startswith(("sqlite:///", "spool:///")) and _path(url).parent != state_dir:
+            yield place, _path(url).parent, _path(url)
+
+
+def _check_folder(place: str, folder: Path, path: Path) -> None:
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise ConfigError(place, f"{path}: {error.strerror}") from error
 
 
 def check_stores(configuration: Configuration) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
 from smsgw.broker.base import Consumer, Delivery
 from smsgw.channel.base import Session
-from smsgw.ledger.base import Acceptance, Owed
+from smsgw.ledger.base import Acceptance
 from smsgw.message import Submission
 
 
@@ -98,14 +97,12 @@ class Feed(Carrying):
 class Carried:
     """One message between its delivery and its settlement, and what is known of it so far.
 
-    `submission` is there once it is decoded, `acceptance` once it was `taken` and `early` once that is
-    remembered: events owed because receipts came before.
+    `submission` is there once it is decoded, `acceptance` once it was `taken`.
     """
 
-    __slots__ = ("acceptance", "delivery", "early", "feed", "submission", "taken")
+    __slots__ = ("acceptance", "delivery", "feed", "submission", "taken")
 
     acceptance: Acceptance
-    early: Sequence[Owed]
 
     def __init__(self, feed: Feed, delivery: Delivery) -> None:
         self.feed = feed

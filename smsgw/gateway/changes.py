@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from smsgw.config import Configuration, QueueSettings, queue_of
+from smsgw.channel_settings import queue_of
+from smsgw.config import Configuration, QueueSettings
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ there is room. Only where the broker has taken the delivery back meanwhile does 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
@@ -190,24 +190,6 @@ class Durable:
     async def tell(self, delivery: Delivery, event: Event) -> None:
         """Publish an event about a delivery's message."""
         await self._insist(delivery, lambda: self._events.tell(*_addressed(delivery, event)))
-
-    async def tell_all(self, told: Sequence[tuple[Delivery, Event]]) -> None:
-        """Publish events about several deliveries' messages, together.
-
-        Ends when each is stored, or its delivery is not ours any more.
-        """
-        while told:
-            errors = await self._events.tell_all([_addressed(*each) for each in told])
-            failed = [(each, error) for each, error in zip(told, errors, strict=True) if error is not None]
-            if len(failed) < len(told):
-                self._recovered("broker")
-            error = next((error for _, error in failed), None)
-            if error is not None and not isinstance(error, BrokerError):
-                raise error
-            told = [each for each, _ in failed if not each[0].stale]
-            if error is not None and told:
-                await self._failed("broker", error)
-                told = [each for each in told if not each[0].stale]
 
     async def dead_letter(self, delivery: Delivery, reason: str, kind: str) -> None:
         """Copy a message to the dead letters; `kind` is for the count."""

@@ -73,6 +73,7 @@ class Outbox(Generic[D]):
         return Deferred.fromCoroutine(self._paid(debts)).addErrback(self.postponed)
 
     async def _paid(self, debts: Sequence[D]) -> bool:
+        debts = [each for each in debts if each.number not in self._paying]
         errors = [error for error in await self.pay(debts) if error is not None]
         for error in errors:
             self.postponed(Failure(error))  # type: ignore[no-untyped-call]
@@ -89,5 +90,5 @@ class Outbox(Generic[D]):
         """Pay everything that is owed, `step` debts at a time, while it is `wanted` and goes well."""
         more = True
         while more and wanted():
-            owed = [each for each in await self._owed(step) if each.number not in self._paying]
+            owed = await self._owed(step)
             more = await self.paid(owed) and len(owed) == step

@@ -1,12 +1,12 @@
-"""The straight line of a message: queue, channel, outcome, ledger, event, acknowledgement.
+"""The straight line of a message: queue, channel, outcome, ledger, acknowledgement, event.
 
-`carry` is the whole story of one delivery. Each step must be durable before the next: the outcome is
-remembered in the ledger, then the event is confirmed by the broker, and only then is the delivery
-acknowledged. A crash anywhere repeats a step and loses nothing; what was accepted by a message centre
-is found in the ledger when the delivery comes again, and is not sent twice. Of a long message that was
-broken off the ledger knows the parts that were taken: the next attempt goes on behind them.
-
-Nearly all messages are accepted, and those take their last steps together (`smsgw.gateway.settling`).
+`carry` is the whole story of one delivery. Each step must be durable before the next. Nearly all messages
+are accepted: the ledger remembers that and owes the event, in one transaction, then the delivery is
+acknowledged and the event published (`smsgw.gateway.settling`, for many messages together). What else a
+message can come to is told first and then acknowledged. A crash anywhere repeats a step and loses nothing;
+what was accepted by a message centre is found in the ledger when the delivery comes again, and is not sent
+twice. Of a long message that was broken off the ledger knows the parts that were taken: the next attempt
+goes on behind them.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
 
+SLICE = 32
+"""Messages that are begun in one turn of the reactor. What is written in a turn leaves at its end, so of
+hundreds that are handed out together the first ones need not wait for the last; and their answers come apart,
+so that places in the width are free one after the other instead of all together."""
+
 ENDED = 10_000
 """Ids that are remembered of messages whose last attempt has ended, and was not the first."""
 
@@ -53,7 +58,7 @@ class Outgoing:
         *,
         metrics: Metrics,
         clock: IReactorTime,
-        pay: Callable[[Sequence[Owed]], None],
+        pay: Callable[[Sequence[Owed]], Deferred[bool]],
         dedupe: Dedupe = "redelivered",
         limited: Container[str] = (),
     ) -> None:
@@ -69,6 +74,8 @@ class Outgoing:
         self._pay = pay
         self._settling = Settling(ledger, durable, pay=pay, over=self._over)
         self._under_way = UnderWay()
+        self._begun = 0
+        self._next_turn: list[tuple[Feed, Delivery]] = []
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._dedupe = dedupe
         self.limited = limited
@@ -120,7 +127,23 @@ class Outgoing:
             self._start(feed, delivery)
 
     def _start(self, feed: Feed, delivery: Delivery) -> None:
+        """Begin with it, or in the next turn of the reactor if this one has begun with `SLICE` already."""
+        if self._begun >= SLICE:
+            self._next_turn.append((feed, delivery))
+            return
+        if not self._begun:
+            self._clock.callLater(0, self._turn)
+        self._begun += 1
         Deferred.fromCoroutine(self._carry_guarded(Carried(feed, delivery)))
+
+    def _turn(self) -> None:
+        self._begun = 0
+        waiting, self._next_turn = self._next_turn, []
+        for feed, delivery in waiting:
+            if delivery.stale:
+                self._free(feed)
+            else:
+                self._start(feed, delivery)
 
     async def _carry_guarded(self, one: Carried) -> None:
         """Whatever goes wrong in a way that nobody expected ends here."""
@@ -138,7 +161,10 @@ class Outgoing:
             self._under_way.ended(one.submission.id)
         if failure is not None:
             self._failed(failure, one)
-        feed = one.feed
+        self._free(one.feed)
+
+    def _free(self, feed: Feed) -> None:
+        """A place of a feed is free: for the next one that waits for it."""
         feed.ended()
         while feed.waiting and feed.free > 0:
             delivery = feed.waiting.popleft()
@@ -209,9 +235,13 @@ class Outgoing:
         return await self._settle(one.delivery, attempt)
 
     async def _told_again(self, delivery: Delivery, known: Recalled) -> None:
-        await self._durable.tell(delivery, folding.accepted(known.record))
-        if known.final is not None:
-            await self._durable.tell(delivery, known.final)
+        """What its producer has not heard yet is owed; who has heard it, and asks again, hears it again."""
+        if known.owed:
+            self._pay(known.owed)
+        else:
+            await self._durable.tell(delivery, folding.accepted(known.record))
+            if known.final is not None:
+                await self._durable.tell(delivery, known.final)
         delivery.ack()
 
     async def _settle(self, delivery: Delivery, attempt: Attempt) -> None:
@@ -271,7 +301,10 @@ class Outgoing:
     def _remember(self, attempt: Attempt) -> Deferred[None]:
         """Parts of a message were taken, and not all."""
         remembered = self._ledger.remember([attempt.acceptance(self._durable.now())])
-        return remembered.addCallback(lambda early: self._pay(early[0]))
+        return remembered.addCallback(lambda owed: self._tell(owed[0]))
+
+    def _tell(self, owed: Sequence[Owed]) -> None:
+        self._pay(owed)
 
     async def _end(
         self,

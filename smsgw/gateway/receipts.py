@@ -127,9 +127,9 @@ class Receipts:
             else:
                 answered.callback(claim.codec)
 
-    def pay(self, owed: Sequence[Owed]) -> None:
-        """Tell these events; what fails stays owed and is swept up later."""
-        self._outbox.paid(owed)
+    def pay(self, owed: Sequence[Owed]) -> Deferred[bool]:
+        """Tell these events; what fails stays owed and is swept up later. Never fails."""
+        return self._outbox.paid(owed)
 
     async def _tell(self, owed: Sequence[Owed]) -> list[Exception | None]:
         return await self._events.tell_all(

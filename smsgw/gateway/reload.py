@@ -8,6 +8,7 @@ while another is under way is done after it, however often it was asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,7 +19,7 @@ from twisted.python.failure import Failure
 from smsgw.broker.base import BrokerError
 from smsgw.channel.base import Channel
 from smsgw.config import Configuration
-from smsgw.errors import ConfigError
+from smsgw.errors import ConfigError, Wrong
 from smsgw.gateway.assembly import broker_of, channels_of, rules_of, topology_of
 from smsgw.gateway.changes import Changes, compare, live
 from smsgw.gateway.service import Gateway
@@ -68,10 +69,12 @@ class Reload:
     async def _once(self) -> None:
         try:
             new = self._read()
-            channels = channels_of(new, self._gateway, self._reactor)
             changes = compare(self.configuration, new)
+            wrong = Wrong()
+            channels = wrong.attempt(partial(channels_of, new, self._gateway, self._reactor)) or {}
             if any(path.startswith("broker.") for path in changes.restart):
-                broker_of(new, self._reactor)  # is its URL one? it will be needed at the next start
+                wrong.attempt(partial(broker_of, new, self._reactor))  # it is needed at the next start
+            wrong.tell()
             after = live(self.configuration, new)
             if changes.queues or changes.steps:
                 await self._gateway.broker.declare(topology_of(after))

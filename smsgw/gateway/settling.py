@@ -1,22 +1,25 @@
-"""What message centres took, on its last three steps: ledger, event, acknowledgement, group by group.
+"""What message centres took, on its last steps, group by group: ledger, acknowledgement, event.
+
+The ledger remembers a message and owes its `accepted` event in one transaction. From then on nothing can be
+lost: the delivery is acknowledged, so that its place in the width is free, and the event is published; its
+confirm clears it in the ledger. A crash in between leaves it owed, and a sweep pays.
 
 While the ledger writes one group the next one gathers. So a gateway that is busy shares a transaction, a
 burst of events and an acknowledgement among hundreds of messages, and one that is idle settles a message
-at once; there is no timer. Each step is durable for the whole group before the next begins.
+at once; there is no timer.
 
 If something that nobody expected goes wrong with a group, each of its members takes the step alone, so
-that only the culprit fails.
+that only the culprit fails. Where the broker confirms no events, acknowledgements wait for them from
+`UNPAID` on: so what is owed stays bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from smsgw import folding
 from smsgw.gateway.carrying import Carried
 from smsgw.gateway.durable import Durable
 from smsgw.ledger.base import Ledger, Owed
@@ -24,12 +27,15 @@ from smsgw.ledger.base import Ledger, Owed
 GROUP = 1000
 """Messages that are settled together at most."""
 
+UNPAID = 10_000
+"""Events that may wait for the broker's confirm before messages wait for them too."""
+
 
 class Settling:
     """Settles what is added, in the order in which it came.
 
-    `over` hears the end of each: None where it is settled, or what went wrong. `pay` is given the events
-    that are owed because receipts came early, once `accepted` is told.
+    `pay` publishes events that are owed, and fires when that is done or has failed. `over` hears the end of
+    each message: None where it is settled, or what went wrong.
     """
 
     def __init__(
@@ -37,7 +43,7 @@ class Settling:
         ledger: Ledger,
         durable: Durable,
         *,
-        pay: Callable[[Sequence[Owed]], None],
+        pay: Callable[[Sequence[Owed]], Deferred[bool]],
         over: Callable[[Carried, Failure | None], None],
     ) -> None:
         self._ledger = ledger
@@ -46,6 +52,7 @@ class Settling:
         self._over = over
         self._gathered: list[Carried] = []
         self._remembering = False
+        self._unpaid = 0
 
     def add(self, taken: Carried) -> None:
         self._gathered.append(taken)
@@ -56,37 +63,32 @@ class Settling:
     async def _settle(self) -> None:
         while self._gathered:
             group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
-            remembered = await self._each(self._remember, group)
-            # while these are told, the next ones are remembered
-            Deferred.fromCoroutine(self._finish(remembered))
+            await self._remember(group)
         self._remembering = False
-
-    async def _finish(self, group: Sequence[Carried]) -> None:
-        for each in await self._each(self._tell, group):
-            if each.early and not each.delivery.stale:
-                self._pay(each.early)
-            each.delivery.ack()
-            self._over(each, None)
-
-    async def _each(
-        self, step: Callable[[Sequence[Carried]], Coroutine[Any, Any, None]], group: Sequence[Carried]
-    ) -> Sequence[Carried]:
-        """Those that took the step. The others are over."""
-        try:
-            await step(group)
-        except Exception:  # noqa: BLE001  goes to the message's own edge
-            if len(group) > 1:
-                return [good for each in group for good in await self._each(step, [each])]
-            self._over(group[0], Failure())  # type: ignore[no-untyped-call]
-            return ()
-        return group
 
     async def _remember(self, group: Sequence[Carried]) -> None:
         accepted = [each.acceptance for each in group]
-        early = await self._durable.stored(lambda: self._ledger.remember(accepted))
-        for each, owed in zip(group, early, strict=True):
-            each.early = owed
+        try:
+            owed = await self._durable.stored(lambda: self._ledger.remember(accepted))
+        except Exception:  # noqa: BLE001  goes to the message's own edge
+            if len(group) == 1:
+                self._over(group[0], Failure())  # type: ignore[no-untyped-call]
+            else:
+                for each in group:
+                    await self._remember([each])
+        else:
+            # the next group is remembered meanwhile
+            Deferred.fromCoroutine(self._finish(group, [event for events in owed for event in events]))
 
-    async def _tell(self, group: Sequence[Carried]) -> None:
-        told = [(each.delivery, folding.accepted(each.acceptance.record)) for each in group]
-        await self._durable.tell_all(told)
+    async def _finish(self, group: Sequence[Carried], owed: Sequence[Owed]) -> None:
+        crowded = self._unpaid >= UNPAID
+        self._unpaid += len(owed)
+        paid = self._pay(owed).addCallback(self._paid, len(owed))
+        if crowded:
+            await paid
+        for each in group:
+            each.delivery.ack()
+            self._over(each, None)
+
+    def _paid(self, _: bool, number: int) -> None:
+        self._unpaid -= number

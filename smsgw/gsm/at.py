@@ -377,6 +377,8 @@ class Lines:
             self._events.append(Unsolicited(Line(line)))
         else:
             self._hear_noise(len(line), "a line that means nothing")
+            # it may have been the PDU line, with an octet missing
+            self._lose_headers(answer=False)
 
     def _hear_noise(self, octets: int, reason: str) -> None:
         self._events.append(NoiseHeard(octets, reason))

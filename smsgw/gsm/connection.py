@@ -154,6 +154,22 @@ class Connection:
     def storage_full(self) -> bool:
         return self._jobs.storage.full
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing runs, and nothing that was settled waits to be done."""
+        return self._script is None and not self._jobs.settling
+
+    def look(self, now: float) -> None:
+        """Ask for signal and registration before its time; `Looked` says when that is done.
+
+        Raises:
+            Misuse: it is not ready.
+        """
+        if self.state != "ready":
+            raise Misuse(f"a look while {self.state}")
+        self._jobs.look()
+        self._next(now)
+
     def send(self, tpdu: Submit, now: float, context: Any) -> None:
         """Send one message; `context` comes back with its one answer.
 

@@ -207,6 +207,10 @@ class LineIgnored(msgspec.Struct, frozen=True):
     name: str
 
 
+class Looked(msgspec.Struct, frozen=True):
+    """The modem was asked for its signal and its registration, and what it said was told before."""
+
+
 class Ended(msgspec.Struct, frozen=True):
     """The connection is over: close the port. Always the last event.
 
@@ -239,5 +243,6 @@ Event: TypeAlias = (
     | ModemRestarted
     | NoiseCounted
     | LineIgnored
+    | Looked
     | Ended
 )

@@ -100,6 +100,7 @@ class Gate:
         facts.revision = yield from self._say("AT+CGMR")
         facts.imei = _digits((yield from self._say("AT+CGSN")))
         facts.family = family_of(facts.manufacturer, facts.model)
+        self._pins.met(facts.imei)
         self._tell(Identified(facts.manufacturer, facts.model, facts.revision, facts.family.name))
         if self._settings.imei and facts.imei != self._settings.imei:
             raise Halted("the IMEI is another than the one configured", reopen=True)
@@ -195,6 +196,10 @@ class Gate:
         if not completed.ok:
             raise Stuck("PDU mode is refused")
         direct = self._direct()
+        if self._facts.family.direct and self._facts.family.decline:
+            # whoever was here before may have died before an acknowledgement: the network waits for it, and
+            # brings nothing else meanwhile
+            yield from ask(Command(line=self._facts.family.decline, timeout=10.0))
         completed = yield from ask(Command(line=f"AT+CSMS={1 if direct else 0}", prefixes=("+CSMS:",)))
         self._facts.acknowledges = completed.ok and bool(direct)
         yield from self._choose_memories()
@@ -216,6 +221,7 @@ class Gate:
         completed = yield from patient(Command(line="AT+CPMS=?", prefixes=("+CPMS:",)), self._settings)
         facts.memories = _memories(completed) or ("SM",)
         first = next((name for name in facts.family.memories if name in facts.memories), facts.memories[0])
+        facts.incoming = first
         line = f'AT+CPMS="{first}","{first}","{first}"'
         yield from patient(Command(line=line, prefixes=("+CPMS:",)), self._settings)
         # the drain selects, and measures, each
@@ -290,6 +296,19 @@ def look(facts: Facts, tell: Tell) -> Script[None]:
     """The signal. Any modem that lives answers this."""
     completed = yield from ask(Command(line="AT+CSQ", prefixes=("+CSQ:",)))
     set_signal(facts, field(tell_line(completed), 0), tell)
+
+
+def remind(facts: Facts) -> Script[None]:
+    """Say again what a modem may have forgotten, or taken back.
+
+    Direct routing ends by itself, for reports too, with the first message that was not acknowledged in time
+    (3GPP TS 27.005, clause 3.4.1), and not every modem says that it restarted.
+    """
+    yield from ask(Command(line="AT+CMGF=0"))
+    if facts.acknowledges:
+        yield from ask(Command(line="AT+CSMS=1", prefixes=("+CSMS:",)))
+    if facts.indication is not None:
+        yield from ask(Command(line=f"AT+CNMI={facts.indication.parameters}"))
 
 
 def set_signal(facts: Facts, rssi: str, tell: Tell) -> None:

@@ -19,12 +19,13 @@ from smsgw.gsm.events import (
     AcknowledgementRefused,
     Handle,
     LineIgnored,
+    Looked,
     PduLost,
     SentLate,
     UssdAnswered,
     UssdReceived,
 )
-from smsgw.gsm.gate import look, look_at_registration, set_registration, set_signal
+from smsgw.gsm.gate import look, look_at_registration, remind, set_registration, set_signal
 from smsgw.gsm.scripts import Facts, Script, Tell, ask, field, integer, last
 from smsgw.gsm.settings import Settings
 from smsgw.gsm.storage import Storage
@@ -48,6 +49,7 @@ class Jobs:
         self._facts = facts
         self._tell = tell
         self._settled: deque[tuple[Handle, bool]] = deque()
+        self._declining = False
         self._indicated: dict[tuple[str, int], None] = {}
         self._ussd: _Ussd | None = None
         self._look_at = self._drain_at = inf
@@ -71,6 +73,7 @@ class Jobs:
     def abort(self, reason: str) -> None:
         """The modem is set up anew: its storage will be read, what came directly is lost to us."""
         self._settled.clear()
+        self._declining = False
         self._indicated.clear()
         self._look_at = self._drain_at = inf
         self.storage.forget_direct()
@@ -78,6 +81,15 @@ class Jobs:
             self._answer_ussd(None, problem=reason)
 
     # -- what the application asks for
+
+    @property
+    def settling(self) -> bool:
+        """Whether something settled waits to be deleted or acknowledged."""
+        return bool(self._settled)
+
+    def look(self) -> None:
+        """Before its time."""
+        self._look_at = -inf
 
     def settle(self, handle: Handle, *, safe: bool) -> None:
         if self.storage.settle(handle, safe=safe) and (handle.memory or self._facts.acknowledges):
@@ -92,6 +104,9 @@ class Jobs:
 
     def take(self, now: float) -> Script[None] | None:
         """The next script, if there is anything to do."""
+        if self._declining:
+            self._declining = False
+            return self._acknowledge(safe=False)
         if self._settled:
             handle, safe = self._settled.popleft()
             return self.storage.delete(handle) if handle.memory else self._acknowledge(safe=safe)
@@ -124,9 +139,11 @@ class Jobs:
             yield from ask(Command(line=f"AT+CNMI={facts.indication.parameters}"))
 
     def _look(self) -> Script[None]:
-        """At an idle modem: does it live, and has it a network."""
+        """Does it live, has it a network, and does it know what it was told."""
         yield from look(self._facts, self._tell)
         yield from look_at_registration(self._facts, self._tell)
+        yield from remind(self._facts)
+        self._tell(Looked())
 
     def _ask_ussd(self, command: Command) -> Script[None]:
         completed = yield from ask(command)
@@ -166,6 +183,8 @@ class Jobs:
     def _hear_direct(self, line: Line) -> None:
         if line.pdu is None:
             self._tell(PduLost(line.text.split(":")[0]))
+            # better declined at once, and repeated, than missed until the modem stops routing directly
+            self._declining = self._facts.acknowledges
         else:
             self.storage.offer(Handle(line.pdu), last(line))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from smsgw.gsm.addresses import Address
-from smsgw.gsm.coding_scheme import octet_of, scheme
 from smsgw.gsm.octets import EncodeError
 from smsgw.gsm.times import Validity
 from smsgw.gsm.tpdu import Deliver, Submit, UserData
 from smsgw.sms import join, udh
 from smsgw.sms.coding import Encoding
+from smsgw.sms.coding_scheme import octet_of, scheme
 from smsgw.sms.join import Fragment
 from smsgw.sms.packing import fill_bits, pack, unpack
 from smsgw.sms.split import Part

@@ -73,6 +73,8 @@ class Facts:
         self.memories: tuple[str, ...] = ()
         self.memory: str | None = None
         """The one that AT+CMGL, AT+CMGR and AT+CMGD work on now."""
+        self.incoming: str | None = None
+        """The one that messages from the network are stored in."""
         self.acknowledges = False
         """AT+CSMS=1 was taken: what comes directly has to be acknowledged."""
         self.indication: Indication | None = None

@@ -53,6 +53,9 @@ class Pins:
     def __repr__(self) -> str:
         return f"<Pins {'one tried' if self._tried else 'none tried'}>"
 
+    def met(self, imei: str) -> None:
+        """The modem that holds the SIM is known; empty where it does not say which it is."""
+
     def may_try(self, pin: str) -> bool:
         return pin != self._tried
 

@@ -8,7 +8,7 @@ it is forgotten, so that the next drain offers it anew.
 
 from __future__ import annotations
 
-from smsgw.gsm.at import Command, Line
+from smsgw.gsm.at import Command, Completed, Line
 from smsgw.gsm.events import (
     Handle,
     LineIgnored,
@@ -99,8 +99,10 @@ class Storage:
             self._found(memory, index, line)
 
     def delete(self, handle: Handle) -> Script[None]:
-        """Of a handle that is settled as safe."""
-        if handle.memory is None or not (yield from self._select(handle.memory)):
+        """Of a handle that is settled as safe, and not deleted yet: its place may hold another one now."""
+        if handle.memory is None or not self._offered.get(handle):
+            return
+        if not (yield from self._select(handle.memory)):
             return
         completed = yield from ask(Command(line=f"AT+CMGD={handle.index}", timeout=25.0))
         gone = completed.error is not None and completed.error.code in {321, 21, 22}
@@ -112,11 +114,18 @@ class Storage:
         facts = self._facts
         if facts.memory == memory:
             return True
-        completed = yield from ask(Command(line=f'AT+CPMS="{memory}"', prefixes=("+CPMS:",), timeout=10.0))
+        completed = yield from self._choose(f'"{memory}"')
+        if not completed.ok and facts.incoming:
+            # some want all three, and the third must stay
+            completed = yield from self._choose(f'"{memory}","{facts.incoming}","{facts.incoming}"')
         facts.memory = memory if completed.ok else None
         if completed.ok:
             self.measure(memory, tell_line(completed))
         return completed.ok
+
+    @staticmethod
+    def _choose(memories: str) -> Script[Completed]:
+        return ask(Command(line=f"AT+CPMS={memories}", prefixes=("+CPMS:",), timeout=10.0))
 
     def measure(self, memory: str, line: Line | None) -> None:
         """Of `+CPMS: used,total,...`, the first of which is the selected memory."""

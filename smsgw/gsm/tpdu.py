@@ -25,7 +25,6 @@ from typing import Literal, TypeAlias
 
 from smsgw.gsm import addresses
 from smsgw.gsm.addresses import Address
-from smsgw.gsm.coding_scheme import scheme
 from smsgw.gsm.octets import EncodeError, Reader, TpduError, octet
 from smsgw.gsm.shapes import (
     Command,
@@ -40,6 +39,7 @@ from smsgw.gsm.shapes import (
 )
 from smsgw.gsm.status import Status
 from smsgw.gsm.times import LENGTH, Enhanced, Relative, Timestamp, Validity
+from smsgw.sms.coding_scheme import scheme
 
 __all__ = [
     "Command",

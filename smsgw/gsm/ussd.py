@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from smsgw.gsm.at import Command
-from smsgw.gsm.coding_scheme import scheme
 from smsgw.gsm.octets import EncodeError
 from smsgw.sms.alphabets import DEFAULT
 from smsgw.sms.coding import Charset, decode
+from smsgw.sms.coding_scheme import scheme
 from smsgw.sms.packing import pack, unpack_text
 
 _GSM = 15

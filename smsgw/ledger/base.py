@@ -64,10 +64,13 @@ class Expiry(msgspec.Struct, frozen=True):
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """What is known of a message id: the newest acceptance, and its final event where it has one."""
+    """What is known of a message id: the newest acceptance, its final event where it has one, and what of
+    its events is not published yet.
+    """
 
     record: Record
     final: Event | None = None
+    owed: tuple[Owed, ...] = ()
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -131,7 +134,8 @@ class Ledger(Protocol):
         """Messages were taken: all of them are remembered, or none.
 
         Where an earlier attempt was taken after all, and this one too, the later one's receipts count.
-        Returns for each the events that are owed because receipts had come already.
+        Returns for each the events that are owed from now on: `accepted`, unless there is more to take, and
+        those of receipts that had come already.
         """
 
     def recall(self, message_id: str) -> Deferred[Recalled | None]:

@@ -18,7 +18,7 @@ from itertools import groupby
 
 from twisted.internet.defer import Deferred
 
-from smsgw.folding import Record, folded, orphan, unreceipted
+from smsgw.folding import Record, accepted, folded, orphan, unreceipted
 from smsgw.ledger import fragments, receipts
 from smsgw.ledger.base import Acceptance, Claim, Expiry, Kept, Overdue, Owed, OwedInbound, Recalled, Receipt
 from smsgw.message import Event
@@ -122,36 +122,49 @@ class SqliteLedger:
         return self._database.run(lambda db: fragments.expire(db, before, now, limit))
 
 
-def _remember(db: sqlite3.Connection, accepted: Sequence[Acceptance]) -> list[list[Owed]]:
+def _remember(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
     """First attempts, nearly all, are written together, several rows a statement."""
     owed: list[list[Owed]] = []
-    for first, run in groupby(accepted, lambda each: each.record.attempt == 1 and not each.resumed):
+    for first, run in groupby(taken, lambda each: each.record.attempt == 1 and not each.resumed):
         group = list(run)
         owed += _remember_first(db, group) if first else [_remember_again(db, each) for each in group]
     return owed
 
 
-def _remember_first(db: sqlite3.Connection, accepted: Sequence[Acceptance]) -> list[list[Owed]]:
+def _remember_first(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
     (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
-    _insert(db, number, [each.record for each in accepted])
-    _expect(db, number, accepted)
-    if not db.execute("SELECT EXISTS (SELECT 1 FROM parked)").fetchone()[0]:
-        return [[] for _ in accepted]
-    return [_early(db, number + index, each) for index, each in enumerate(accepted)]
+    _insert(db, number, [each.record for each in taken])
+    _expect(db, number, taken)
+    notes = receipts.Notes(db)
+    owed = [_tell(notes, number + index, each.record) for index, each in enumerate(taken)]
+    notes.write()
+    if db.execute("SELECT EXISTS (SELECT 1 FROM parked)").fetchone()[0]:
+        for index, each in enumerate(taken):
+            owed[index] += _early(db, number + index, each)
+    return owed
 
 
-def _remember_again(db: sqlite3.Connection, accepted: Acceptance) -> list[Owed]:
-    record = accepted.record
-    number = _unfinished(db, record) if accepted.resumed else None
-    owed = []
+def _remember_again(db: sqlite3.Connection, taken: Acceptance) -> list[Owed]:
+    record = taken.record
+    number = _unfinished(db, record) if taken.resumed else None
+    notes = receipts.Notes(db)
     if number is None:
         db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
         (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
         _insert(db, number, [record])
+        owed = _tell(notes, number, record)
     else:
-        owed = _resume(db, number, record)
-    _expect(db, number, [accepted])
-    return owed + _early(db, number, accepted)
+        owed = _tell(notes, number, record) + _resume(notes, number, record)
+    notes.write()
+    _expect(db, number, [taken])
+    return owed + _early(db, number, taken)
+
+
+def _tell(notes: receipts.Notes, number: int, record: Record) -> list[Owed]:
+    """That a message was accepted, all of it, is owed to its producer from then on."""
+    if record.progress is not None:
+        return []
+    return [notes.owe(number, accepted(record), record.correlation_id, record.reply_to)]
 
 
 def _insert(db: sqlite3.Connection, number: int, records: Sequence[Record]) -> None:
@@ -165,11 +178,11 @@ def _insert(db: sqlite3.Connection, number: int, records: Sequence[Record]) -> N
     )
 
 
-def _expect(db: sqlite3.Connection, number: int, accepted: Sequence[Acceptance]) -> None:
+def _expect(db: sqlite3.Connection, number: int, taken: Sequence[Acceptance]) -> None:
     """The parts whose receipts will come."""
     parts = [
         (number + index, key.part, each.account, key.key, _digits(each.record.to), key.smsc_id)
-        for index, each in enumerate(accepted)
+        for index, each in enumerate(taken)
         for key in each.keys
     ]
     db.executemany(
@@ -181,10 +194,10 @@ def _expect(db: sqlite3.Connection, number: int, accepted: Sequence[Acceptance])
     )
 
 
-def _early(db: sqlite3.Connection, number: int, accepted: Acceptance) -> list[Owed]:
-    keys = [key.key for key in accepted.keys]
-    record = accepted.record
-    return receipts.early(db, number, accepted.account, keys, _digits(record.to), record.accepted)
+def _early(db: sqlite3.Connection, number: int, taken: Acceptance) -> list[Owed]:
+    keys = [key.key for key in taken.keys]
+    record = taken.record
+    return receipts.early(db, number, taken.account, keys, _digits(record.to), record.accepted)
 
 
 def _unfinished(db: sqlite3.Connection, record: Record) -> int | None:
@@ -195,8 +208,9 @@ def _unfinished(db: sqlite3.Connection, record: Record) -> int | None:
     return found[0] if found and receipts.records.decode(found[1]).progress is not None else None
 
 
-def _resume(db: sqlite3.Connection, message: int, record: Record) -> list[Owed]:
+def _resume(notes: receipts.Notes, message: int, record: Record) -> list[Owed]:
     """More parts were taken. If the receipts that decide are in already, the message ends here."""
+    db = notes.db
     db.execute(
         "UPDATE message SET accepted = ?, record = ? WHERE n = ?",
         (record.accepted, receipts.packer.encode(record), message),
@@ -205,7 +219,7 @@ def _resume(db: sqlite3.Connection, message: int, record: Record) -> list[Owed]:
     if waiting or not record.awaits or record.progress is not None:
         return []
     event = _final(db, message, record, record.accepted)
-    return [receipts.owe(db, message, event, record.correlation_id, record.reply_to)] if event else []
+    return [notes.owe(message, event, record.correlation_id, record.reply_to)] if event else []
 
 
 def _final(db: sqlite3.Connection, message: int, record: Record, now: float) -> Event | None:
@@ -221,9 +235,10 @@ def _recall(db: sqlite3.Connection, message_id: str) -> Recalled | None:
     if row is None:
         return None
     number, waiting, record = row[0], row[1], receipts.records.decode(row[2])
+    owed = tuple(receipts.owed(db, "message = ? ORDER BY n", number))
     if waiting or not record.awaits or record.progress is not None:
-        return Recalled(record)
-    return Recalled(record, _final(db, number, record, record.accepted))
+        return Recalled(record, owed=owed)
+    return Recalled(record, _final(db, number, record, record.accepted), owed)
 
 
 def _clear(db: sqlite3.Connection, numbers: Iterable[int]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +15,7 @@ from twisted.internet.task import LoopingCall, react
 from smsgw.clock import MonotonicClock
 from smsgw.errors import ConfigError, SmsgwError
 from smsgw.simulator.behaviour import IdForm, ReceiptForm, convert, read_fields
+from smsgw.simulator.signals import signalled
 from smsgw.simulator.smsc import MessageCentre, listen
 from smsgw.simulator.tally import Report, summary
 
@@ -110,9 +110,7 @@ async def _serve(reactor: Any, where: str, centre: MessageCentre, report_each: f
     summaries = LoopingCall(_Summary(centre, report_each))
     if report_each:
         summaries.start(report_each, now=False)
-    ended: Deferred[None] = Deferred()
-    reactor.callWhenRunning(_take_signals, reactor, ended)  # after the reactor has set its own
-    await ended
+    await signalled(reactor)
     if summaries.running:
         summaries.stop()
     await port.stopListening()  # type: ignore[misc]
@@ -138,13 +136,3 @@ class _Summary:
         now = msgspec.structs.replace(self._centre.counts)
         click.echo(summary(self._before, now, self._seconds))
         self._before = now
-
-
-def _take_signals(reactor: Any, ended: Deferred[None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: reactor.callFromThread(_end, ended))
-
-
-def _end(ended: Deferred[None]) -> None:
-    if not ended.called:
-        ended.callback(None)

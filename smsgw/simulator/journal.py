@@ -69,7 +69,7 @@ class Journal:
         """False where nothing is recorded: spares making entries."""
         return self._file is not None
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: msgspec.Struct) -> None:
         """Record it."""
         if self._file is None:
             return

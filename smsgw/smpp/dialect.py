@@ -22,6 +22,7 @@ from smsgw.smpp.message_id import CodecName, IdCodec, MessageIdSetting, candidat
 from smsgw.smpp.operations import SubmitSm
 from smsgw.smpp.tlv import Tlvs
 from smsgw.sms.coding import Charset
+from smsgw.sms.coding_scheme import is_reserved, scheme
 
 __all__ = [
     "Address",
@@ -261,8 +262,6 @@ _UNREAD = {
 """Character sets that SMPP knows and smsgw does not read."""
 
 _GSM: Charset = "gsm7"
-_ALPHABETS: tuple[Charset | None, ...] = (_GSM, "binary", "ucs2", None)
-"""By bits 3 and 2 of the general groups (3GPP TS 23.038, clause 4); the last is reserved."""
 
 
 def charset(data_coding: int, dialect: Dialect) -> Reading:
@@ -277,7 +276,7 @@ def charset(data_coding: int, dialect: Dialect) -> Reading:
         return Reading(told)
     found = _written(data_coding, dialect) or _SMPP_CHARSETS.get(data_coding) or _grouped(data_coding)
     if found is None:
-        problem = "is compressed" if _compressed(data_coding) else "has no known meaning"
+        problem = "is compressed" if scheme(data_coding).compressed else "has no known meaning"
         problem = f"({_UNREAD[data_coding]}) is not read" if data_coding in _UNREAD else problem
         return Reading("binary", f"data_coding 0x{data_coding:02x} {problem}")
     return Reading(dialect.default_alphabet if found == _GSM else found)
@@ -296,21 +295,11 @@ def _written(data_coding: int, dialect: Dialect) -> Charset | None:
 
 
 def _grouped(data_coding: int) -> Charset | None:
-    """By the coding groups; None where they say nothing that can be read."""
-    group = data_coding >> 4
-    if group < 0x8:  # general, and marked for automatic deletion
-        return None if group == 0 or _compressed(data_coding) else _ALPHABETS[data_coding >> 2 & 3]
-    if group in (0xC, 0xD):  # message waiting
-        return _GSM
-    if group == 0xE:
-        return "ucs2"
-    if group == 0xF:  # message class
-        return "binary" if data_coding & 4 else _GSM
-    return None
-
-
-def _compressed(data_coding: int) -> bool:
-    return data_coding < 0x80 and bool(data_coding & 0x20)
+    """By the coding groups; None where they say nothing that can be read. The first is SMPP's own."""
+    told = scheme(data_coding)
+    if data_coding < 0x10 or told.compressed or is_reserved(data_coding):
+        return None
+    return told.charset
 
 
 class Address(msgspec.Struct, frozen=True):

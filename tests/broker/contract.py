@@ -749,6 +749,29 @@ class BrokerContract:
 
         in_reactor(story)
 
+    def test_a_retry_comes_back_from_a_step_that_is_configured_no_longer(
+        self, in_reactor: Any, make_broker: MakeBroker, names: Names, sleep: Sleep
+    ) -> None:
+        async def story() -> None:
+            first = make_broker(topology(["a", "b"], names=names, retry_steps=(1,)))
+            first.start()
+            await first.ready()
+            await first.publish(names.retry(1), "a", b"{}")
+            await first.publish(names.retry(1), "b", b"{}")
+            await first.stop()
+            second = make_broker(topology(["a"], names=names, retry_steps=(2,)))
+            second.start()
+            await second.ready()
+            for queue in ("a", "b"):
+                for _ in range(500):
+                    if await second.depth(names.queue(queue)):
+                        break
+                    await sleep(0.02)
+                assert await second.depth(names.queue(queue)) == 1
+            await second.stop()
+
+        in_reactor(story)
+
     def test_a_publish_before_stop_is_confirmed(
         self, in_reactor: Any, make_broker: MakeBroker, names: Names
     ) -> None:

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
 from smsgw.broker.amqp import AmqpBroker, Backoff
-from smsgw.broker.amqp.broker import DECLARE_SECONDS
+from smsgw.broker.amqp.broker import DECLARE_SECONDS, DEPTH_SECONDS
 from smsgw.broker.base import BrokerError, Properties, TopologyError, Unavailable
 from smsgw.broker.topology import Names, topology
 from smsgw.errors import ConfigError
@@ -393,6 +393,23 @@ def test_depth_is_what_the_broker_counts() -> None:
     told.turn()
     told.peer.drop()
     assert isinstance(lost.error, Unavailable)
+
+
+def test_depth_has_a_deadline() -> None:
+    told = Told().up()
+    told.peer.silenced.add("queue.declare")
+    depth = Outcome(told.broker.depth("q"))
+    told.turn()
+    asked = told.peer.heard("queue.declare")[-1].channel
+    told.later(DEPTH_SECONDS - 1)
+    assert not depth.done
+    told.later(2)
+    assert isinstance(depth.error, Unavailable)
+    assert "no answer within 10 s" in str(depth.error)
+    assert told.peer.heard("channel.close")[-1].channel == asked, (
+        "nothing is left open for an answer too late"
+    )
+    assert told.broker.state.name == "up"
 
 
 def test_a_watch_is_in_place_after_its_binding_and_again_after_a_loss() -> None:

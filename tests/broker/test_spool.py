@@ -739,6 +739,24 @@ def test_a_delay_outlives_the_process(world: World, spool: Spool) -> None:
     assert not got[0].redelivered
 
 
+def test_a_delay_step_that_belongs_to_nobody_is_everybodys(world: World, spool: Spool) -> None:
+    """Also where another prefix made it, whose exchanges this spool's topology does not have."""
+    world.publish(spool, b"later", exchange=NAMES.retry(10))
+    world.publish(spool, b"dies", key="a", expiration="5000")
+    world.stop(spool)
+    others = Names("other")
+    other = world.start(topology(["x"], names=others))
+    world.turn(60)
+    assert result(other.depth(NAMES.retry(10))) == 0
+    assert result(other.depth(A)) == 1
+    assert result(other.depth(NAMES.dead)) == 1
+    world.stop(other)
+    got = Got()
+    world.start().consume(A, 1, got)
+    world.turn()
+    assert got.bodies == [b"later"]
+
+
 def test_a_delay_that_another_process_began(world: World, spool: Spool) -> None:
     other = world.start()
     got = Got()

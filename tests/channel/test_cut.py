@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgw.channel.cut import Cut, Cutter
-from smsgw.config import SmppSettings
+from smsgw.channel.cut import Cut, SmppCutter
+from smsgw.channel_settings import SmppSettings
 from smsgw.message import Message, SmppOverrides, Submission
 from smsgw.outcome import Later, Part, Progress, Refused
 from smsgw.smpp.constants import Tag
@@ -21,8 +21,8 @@ NOW = 1_700_000_000.0
 LONG = "0123456789" * 40  # three parts
 
 
-def cutter(**settings: Any) -> Cutter:
-    return Cutter(
+def cutter(**settings: Any) -> SmppCutter:
+    return SmppCutter(
         SmppSettings(endpoint="tcp:192.0.2.1:2775", system_id="acme", **settings), "acme", lambda: 0.5
     )
 
@@ -157,7 +157,7 @@ def test_a_message_of_which_nothing_is_known_to_be_taken_keeps_its_reference() -
 # -- going on where an attempt was broken off
 
 
-def broken_off(maker: Cutter, text: str, taken: int) -> tuple[Cut, Progress]:
+def broken_off(maker: SmppCutter, text: str, taken: int) -> tuple[Cut, Progress]:
     found = maker.cut(submission(text))
     assert isinstance(found, Cut)
     later = found.broken_off(Later("busy"), "acme", [Part(f"A{n}") for n in range(taken)])

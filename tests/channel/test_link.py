@@ -286,6 +286,25 @@ def test_stop_waits_for_a_try_that_says_goodbye() -> None:
     assert (fired, link.state.name) == ([None], "stopped")
 
 
+def test_whoever_stops_it_meanwhile_waits_for_the_same_end() -> None:
+    clock, goodbye = Clock(), Deferred[None]()
+
+    async def serve(progress: Progress, /) -> Ended:
+        try:
+            return await Deferred()
+        except CancelledError:
+            await goodbye
+            raise
+
+    link = Link("x", serve, clock, now=clock.seconds, errors=Counter("e", "e", registry=CollectorRegistry()))
+    link.start()
+    first, second = stop(link), stop(link)
+    assert (first, second) == ([], [])
+    goodbye.callback(None)
+    assert (first, second, link.state.name) == ([None], [None], "stopped")
+    assert stop(link) == [None]
+
+
 def test_stop_of_what_never_started() -> None:
     assert stop(Rig().link) == [None]
 

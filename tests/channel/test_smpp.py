@@ -20,7 +20,7 @@ from smsgw.channel.link import STEADY
 from smsgw.channel.rate import CALM, FIRST_PAUSE, START
 from smsgw.channel.smpp import PATIENCE, SmppChannel, SmppSession
 from smsgw.channel.taking import MOST
-from smsgw.config import SmppSettings, SmppTimers
+from smsgw.channel_settings import SmppSettings, SmppTimers
 from smsgw.errors import PeerError, StorageError
 from smsgw.folding import Report
 from smsgw.message import Message, SmppOverrides, Submission

@@ -26,8 +26,8 @@ from twisted.internet.task import deferLater, react
 from twisted.protocols.basic import LineOnlyReceiver
 
 from smsgw.broker.base import Broker, BrokerError, Delivery, Properties
-from smsgw.config import load
 from smsgw.gateway.assembly import broker_of, names_of
+from smsgw.loading import load
 
 AT_ONCE = 200
 """Publishes that wait for their confirm, and events not yet acknowledged."""

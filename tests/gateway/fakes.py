@@ -213,6 +213,7 @@ class TroubledLedger:
         database = Database(path, SCHEMA, synchronous="NORMAL", run_in_thread=execute)
         self.story = story
         self.broken: set[str] = set()
+        self.culprits: set[str] = set()
         self.held: list[tuple[Callable[[], Deferred[Any]], Deferred[Any]]] | None = None
         self._real = SqliteLedger(database)
 
@@ -225,6 +226,8 @@ class TroubledLedger:
         return self._real.stop()
 
     def remember(self, accepted: Sequence[Acceptance]) -> Deferred[Sequence[Sequence[Owed]]]:
+        if any(each.record.id in self.culprits for each in accepted):
+            return self._do("remember", lambda: fail(ZeroDivisionError("ours")))
         return self._do("remember", lambda: self._real.remember(accepted))
 
     def recall(self, message_id: str) -> Deferred[Record | None]:

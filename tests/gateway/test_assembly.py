@@ -6,8 +6,9 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from smsgw.broker.amqp import AmqpBroker
-from smsgw.config import Configuration, parse
+from smsgw.config import Configuration
 from smsgw.gateway.assembly import broker_of
+from smsgw.loading import parse
 
 AMQP = "amqp://guest:guest@127.0.0.1:5672/%2F"
 

@@ -6,8 +6,9 @@ import tomllib
 
 import pytest
 
-from smsgw.config import Configuration, parse
+from smsgw.config import Configuration
 from smsgw.gateway.changes import Changes, compare, live
+from smsgw.loading import parse
 
 SECRETS = {"old.pw": "old", "new.pw": "new"}
 

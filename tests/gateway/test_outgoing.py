@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from smsgw.broker.base import Properties, QueueFull, Unavailable
 from smsgw.folding import Report
+from smsgw.gateway import outgoing, settling
 from smsgw.gateway.durable import AGAIN, ATTEMPT, DEADLINE, HOME, PAUSE, PROGRESS, QUEUE, REASON
 from smsgw.gateway.outgoing import ENDED, Outgoing
+from smsgw.gateway.receipts import Receipts
 from smsgw.ledger.base import Owed
 from smsgw.message import Submission, decode
 from smsgw.outcome import (
@@ -32,7 +34,9 @@ from smsgw.outcome import (
 from smsgw.strict import Duration
 
 OK = Accepted((Part("A1"),), Status(0, "ESME_ROK"))
-ACCEPTED = ["remember", "publish smsgw.events accepted.acme", "confirmed smsgw.events accepted.acme", "ack"]
+TOLD = ["publish smsgw.events accepted.acme", "confirmed smsgw.events accepted.acme"]
+ACCEPTED = ["remember", *TOLD, "clear", "ack"]
+"""Where the broker confirms at once; else the acknowledgement comes first."""
 
 
 class Line(Parts):
@@ -42,6 +46,16 @@ class Line(Parts):
         super().__init__(path)
         self.ledger.start()
         self.paid: list[Owed] = []
+        self.receipts = Receipts(
+            self.broker,
+            self.ledger,
+            self.events,
+            metrics=self.metrics,
+            clock=self.clock,
+            now=self.now,
+            keep=1000.0,
+            park=100.0,
+        )
         self.channel = FakeChannel(**channel)
         self.session = FakeSession(self.channel, self.story)
         self.outgoing = Outgoing(
@@ -50,12 +64,17 @@ class Line(Parts):
             self.durable,
             metrics=self.metrics,
             clock=self.clock,
-            pay=self.paid.extend,
+            pay=self.pay,
             dedupe=dedupe,
         )
         self.outgoing.opened(self.session)
         self.consumer = self.broker.consumers[0]
         self.told()
+
+    def pay(self, owed: Sequence[Owed]) -> Deferred[bool]:
+        """All is paid; `paid` has what is owed because of receipts."""
+        self.paid += [each for each in owed if each.event.event != "accepted"]
+        return self.receipts.pay(owed)
 
     def take(
         self,
@@ -129,9 +148,9 @@ def test_each_step_waits_for_the_one_before(line: Line) -> None:
     line.take(OK)
     assert line.told() == ["send", "remember"]
     line.ledger.proceed()
-    assert line.told() == ["publish smsgw.events accepted.acme"]
+    assert line.told() == ["publish smsgw.events accepted.acme", "ack"]  # it is owed, and can't be lost
     line.broker.confirm()
-    assert line.told() == ["confirmed smsgw.events accepted.acme", "ack"]
+    assert line.told() == ["confirmed smsgw.events accepted.acme", "clear"]
 
 
 @pytest.mark.parametrize(("wanted", "final"), [("none", True), ("final", False), ("all", False)])
@@ -365,10 +384,10 @@ def asked(**fields: Any) -> Submission:
 def test_a_late_answer_stops_the_next_attempt(line: Line) -> None:
     line.take(Unknown("no response in time"))
     result(line.outgoing.taken_late(line.channel, line.session.sent[0], OK))
-    line.told()
+    assert line.told()[-4:] == ["remember", *TOLD, "clear"]
     line.take(OK, headers=retried(line).headers)
-    assert line.told() == ["recall", *ACCEPTED[1:]]
-    assert [event["event"] for event in line.broker.events()] == ["retrying", "accepted"]
+    assert line.told() == ["recall", *TOLD, "ack"]
+    assert [event["event"] for event in line.broker.events()] == ["retrying", "accepted", "accepted"]
 
 
 def test_what_a_late_answer_says_of_a_part_is_where_the_next_attempt_goes_on(line: Line) -> None:
@@ -479,6 +498,7 @@ def test_the_events_of_a_repeated_id_are_repeated_the_final_one_too(careful: Lin
     careful.take(OK)
     word = Report(state="delivered", smsc_id="A1", stat="DELIVRD")
     (owed,) = result(claimed(careful.ledger, "acme", "acme", [("text", "a1")], "46700000001", word, NOW)).owed
+    result(careful.ledger.clear([owed.number]))
     careful.take(OK, reply_to="answers")
     told = [event["event_id"] for event in careful.broker.events()]
     assert told == ["m1/accepted", "m1/accepted", owed.event.event_id]
@@ -609,9 +629,10 @@ def test_what_was_accepted_is_not_sent_again_but_told_again(line: Line, again: d
     line.take(OK, message(meta={"order": 7}))
     line.told()
     line.take(OK, message(meta={"order": 7}), **again)
-    assert line.told() == ["recall", *ACCEPTED[1:]]
+    assert line.told() == ["recall", *TOLD, "ack"]
     first, second = line.broker.events()
     assert first == second
+    assert len(line.session.sent) == 1
     assert count(line.metrics.redelivered, "acme") == 1
 
 
@@ -643,7 +664,7 @@ def test_what_comes_again_while_it_is_under_way_waits_for_the_answer(line: Line)
     again = line.take(redelivered=True)
     assert line.told() == ["send"]
     answer.callback(OK)
-    assert line.told() == [*ACCEPTED[:-1], "recall", *ACCEPTED[1:]]
+    assert line.told() == [*ACCEPTED[:-1], "recall", *TOLD, "ack"]
     assert again.settled == "ack"
     assert line.outgoing.feeds[line.session].carrying == 0
 
@@ -735,23 +756,59 @@ def test_one_store_that_works_does_not_excuse_the_other(line: Line) -> None:
 @pytest.mark.parametrize("error", [Unavailable("no connection"), QueueFull("refused")])
 def test_a_broker_that_fails_is_asked_again(line: Line, error: Exception) -> None:
     line.broker.broken = lambda exchange, key: error
-    delivery = line.take(OK)
+    delivery = line.take(Refused("bad"))
     line.clock.advance(PAUSE)
     assert (delivery.settled, len(line.session.sent)) == (None, 1)
     assert line.durable.trouble == f"broker: {error}"
     line.broker.broken = lambda exchange, key: None
     line.clock.advance(PAUSE)
     assert delivery.settled == "ack"
+    assert [event["event_id"] for event in line.broker.events()] == ["m1/rejected"]
+
+
+def test_an_accepted_message_waits_for_no_broker_its_event_is_owed(line: Line) -> None:
+    line.broker.broken = lambda exchange, key: Unavailable("connection lost")
+    delivery = line.take(OK)
+    assert (delivery.settled, line.broker.events()) == ("ack", [])
+    assert [each.event.event for each in result(line.ledger.owed(10))] == ["accepted"]
+    line.broker.broken = lambda exchange, key: None
+    line.receipts.start()
+    line.receipts.stop()
     assert [event["event_id"] for event in line.broker.events()] == ["m1/accepted"]
+    assert result(line.ledger.owed(10)) == []
+
+
+def test_what_comes_again_while_its_event_is_owed_has_it_paid_and_not_told_anew(line: Line) -> None:
+    """The broker's connection was lost before the acknowledgement and the event got through."""
+    line.broker.broken = lambda exchange, key: Unavailable("connection lost")
+    line.take(OK)
+    line.broker.broken = lambda exchange, key: None
+    line.told()
+    line.take(redelivered=True)
+    assert line.told() == ["recall", *TOLD, "clear", "ack"]
+    assert [event["event_id"] for event in line.broker.events()] == ["m1/accepted"]
+
+
+def test_where_no_event_is_confirmed_messages_wait_for_theirs(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "UNPAID", 2)
+    line.broker.held = True
+    deliveries = [line.take(OK, message_id=f"m{number}") for number in range(4)]
+    assert [each.settled for each in deliveries] == ["ack", "ack", None, None]
+    line.broker.confirm()
+    assert [each.settled for each in deliveries] == ["ack"] * 4
+    line.take(OK, message_id="m5")
+    assert line.consumer.unsettled == 0
 
 
 def test_what_the_broker_took_back_is_left_to_whoever_gets_it(line: Line) -> None:
     line.broker.broken = lambda exchange, key: Unavailable("connection lost")
-    delivery = line.take(OK)
+    delivery = line.take(Refused("bad"))
     delivery.stale = True
     line.clock.advance(PAUSE)
     line.clock.advance(100 * PAUSE)
-    assert line.told() == ["send", "remember", "publish smsgw.events accepted.acme"]
+    assert line.told() == ["send", "publish smsgw.events rejected.acme"]
     assert (delivery.settled, line.clock.getDelayedCalls()) == (None, [])
     assert count(line.metrics.errors, "outgoing") == 0
     assert line.outgoing.feeds[line.session].carrying == 0
@@ -790,15 +847,28 @@ def test_a_retry_is_not_published_for_what_was_taken_back_during_the_pause(line:
 @pytest.mark.parametrize("broken", ["smsgw.events", ""])
 def test_an_event_counts_as_told_when_its_answer_is_too(line: Line, broken: str) -> None:
     line.broker.broken = lambda exchange, key: Unavailable("gone") if exchange == broken else None
-    delivery = line.take(OK, reply_to="answers")
-    assert (delivery.settled, count(line.metrics.events, "accepted")) == (None, 0)
+    delivery = line.take(Refused("bad"), reply_to="answers")
+    assert (delivery.settled, count(line.metrics.events, "rejected")) == (None, 0)
     line.broker.broken = lambda exchange, key: None
     line.clock.advance(PAUSE)
-    assert (delivery.settled, count(line.metrics.events, "accepted")) == ("ack", 1)
-    assert {each.key for each in line.broker.published} == {"accepted.acme", "answers"}
+    assert (delivery.settled, count(line.metrics.events, "rejected")) == ("ack", 1)
+    assert {each.key for each in line.broker.published} == {"rejected.acme", "answers"}
 
 
 # -- many at once
+
+
+def test_of_many_that_come_together_some_wait_for_the_next_turn(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "SLICE", 3)
+    deliveries = [line.take(OK, message_id=f"m{number}") for number in range(8)]
+    assert [each.settled for each in deliveries] == ["ack"] * 3 + [None] * 5
+    deliveries[4].stale = True
+    line.clock.advance(0)
+    assert [each.settled for each in deliveries] == ["ack"] * 4 + [None] + ["ack"] * 3
+    assert (len(line.session.sent), line.outgoing.carrying()) == (7, 0)
+    assert line.clock.getDelayedCalls() == []
 
 
 def test_while_the_ledger_writes_one_group_the_next_gathers(line: Line) -> None:
@@ -807,8 +877,8 @@ def test_while_the_ledger_writes_one_group_the_next_gathers(line: Line) -> None:
         line.take(OK, message_id=f"m{number}")
     assert line.told() == ["send", "remember", "send", "send", "send"]
     line.ledger.proceed()
-    one, three = ACCEPTED[1:], [step for step in ACCEPTED for _ in range(3)]
-    assert line.told() == [*one, "remember", *three[3:]]
+    three = [step for step in TOLD for _ in range(3)]
+    assert line.told() == [*TOLD, "clear", "ack", "remember", *three, "clear", "ack", "ack", "ack"]
     assert line.consumer.unsettled == 0
 
 
@@ -816,8 +886,8 @@ def test_of_a_group_only_the_culprit_fails(line: Line) -> None:
     """An error of ours with one message: the others of its group are settled, it goes to the dead."""
     line.ledger.held = []
     deliveries = [line.take(OK, message_id=f"m{number}") for number in range(4)]
-    line.broker.broken = lambda exchange, key: ZeroDivisionError("ours") if key == "answers" else None
-    deliveries.append(line.take(OK, message_id="odd", reply_to="answers"))
+    line.ledger.culprits = {"odd"}
+    deliveries.append(line.take(OK, message_id="odd"))
     line.ledger.proceed()
     assert [each.settled for each in deliveries] == ["ack"] * 5
     assert {each["id"] for each in line.broker.events()} >= {"m0", "m1", "m2", "m3"}
@@ -843,7 +913,7 @@ def test_an_unexpected_exception_puts_the_message_back_after_a_pause(line: Line)
 
 
 def test_a_message_that_was_taken_is_not_sent_again_whatever_goes_wrong_then(line: Line) -> None:
-    line.broker.broken = lambda exchange, key: ZeroDivisionError("ours") if "events" in exchange else None
+    line.ledger.culprits = {"m1"}
     delivery = line.take(OK)
     assert delivery.settled == "ack"
     (dead,) = line.broker.published

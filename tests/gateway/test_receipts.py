@@ -58,8 +58,9 @@ class Desk(Parts):
         ids = [f"{smsc_id}{n or ''}" for n in range(parts)]
         keys = [Key(number, each.lower(), each) for number, each in enumerate(ids, 1)]
         (owed,) = result(self.ledger.remember([Acceptance("acme", record, keys)]))
+        result(self.ledger.clear([each.number for each in owed if each.event.event == "accepted"]))
         self.told()
-        return list(owed)
+        return [each for each in owed if each.event.event != "accepted"]
 
     def receive(self, report: Report = DELIVERED, key: str = "a1") -> Deferred[str | None]:
         return self.receipts.receipt(self.channel, [("text", key)], "46700000001", report)

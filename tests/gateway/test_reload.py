@@ -17,12 +17,13 @@ from zope.interface import implementer
 
 from smsgw.broker.base import Properties, TopologyError, Unavailable
 from smsgw.broker.topology import Names, Topology
-from smsgw.config import Configuration, parse
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError
 from smsgw.gateway.assembly import channels_of
 from smsgw.gateway.receipts import SWEEP
 from smsgw.gateway.reload import PATIENCE, Reload
 from smsgw.gateway.service import Gateway
+from smsgw.loading import parse
 
 A = '[channels.a]\ntype = "null"\n'
 B = '[channels.b]\ntype = "null"\n'
@@ -234,7 +235,7 @@ ENDPOINT = '[channels.{}]\ntype = "smpp"\nsystem_id = "x"\nendpoint = "{}"\n'
     [
         (A + "widht = 1\n[log]\ncolour = 1", ["a.toml: log.colour: unknown", "a.toml: channels.a.widht"]),
         (
-            B + ENDPOINT.format("s", "tcp:h") + ENDPOINT.format("t", "tls:h:1:certificate=/none.pem"),
+            B + ENDPOINT.format("s", "tcp:h:1:b=2") + ENDPOINT.format("t", "tls:h:1:certificate=/none.pem"),
             ["channels.s.endpoint: not an endpoint", "channels.t.endpoint: /none.pem: No such file"],
         ),
         (B + '[broker]\nurl = "amqp://host:port:1"', ["broker.url: "]),

@@ -130,6 +130,7 @@ def test_it_stops_in_the_order_that_loses_and_doubles_nothing(rig: Rig) -> None:
         "remember",
         "publish smsgw.events accepted.acme",
         "confirmed smsgw.events accepted.acme",
+        "clear",
         "ack",
         "release smsgw.submit.nordic",
         "channel stop",
@@ -137,6 +138,7 @@ def test_it_stops_in_the_order_that_loses_and_doubles_nothing(rig: Rig) -> None:
         "ledger stop",
     ]
     assert rig.stopped == [None]
+    rig.clock.advance(0)
     assert rig.clock.getDelayedCalls() == []
 
 

@@ -43,6 +43,7 @@ class Modem:
         self.sim = "SIM PIN" if pin else "READY"
         self.memories = memories
         self.memory = memories[0]
+        self.memories_named = 1
         self.stored: dict[str, dict[int, tuple[str, int]]] = {name: {} for name in memories}
         self.registration = 1
         self.echo = True
@@ -131,6 +132,8 @@ class Modem:
         if command == "AT+CPMS=?":
             group = "(" + ",".join(f'"{name}"' for name in self.memories) + ")"
             return f"+CPMS: {group},{group},{group}", OK
+        if command.count('"') < 2 * self.memories_named:
+            return ("ERROR",)
         self.memory = command.split('"')[1]
         used = len(self.stored[self.memory])
         return f"+CPMS: {used},20,{used},20,{used},20", OK

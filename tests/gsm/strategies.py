@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from smsgw.gsm.addresses import Address, Npi, Ton
-from smsgw.gsm.coding_scheme import scheme
 from smsgw.gsm.status import Status
 from smsgw.gsm.times import Enhanced, Relative, Timestamp, timestamp
 from smsgw.gsm.tpdu import (
@@ -21,6 +20,7 @@ from smsgw.gsm.tpdu import (
     UserData,
     octets_of,
 )
+from smsgw.sms.coding_scheme import scheme
 from smsgw.sms.shift_tables import LOCKING, UNDEFINED
 
 OCTETS = st.integers(0, 255)

@@ -107,6 +107,17 @@ def test_the_storage_is_drained_before_long() -> None:
     assert [event.tpdu for event in bench.told(ReportReceived)] == [REPORT]
 
 
+def test_a_modem_that_wants_all_memories_named_is_drained_too() -> None:
+    modem = Modem()
+    modem.memories_named = 3
+    modem.stored["SM"][3] = (MESSAGE, LENGTH)
+    modem.stored["ME"][1] = (REPORTED, REPORT_LENGTH)
+    bench = Bench(modem).open()
+    assert [event.tpdu for event in bench.told(MessageReceived)] == [DELIVER]
+    assert [event.tpdu for event in bench.told(ReportReceived)] == [REPORT]
+    assert 'AT+CPMS="ME","SM","SM"' in modem.commands
+
+
 @pytest.mark.parametrize(
     ("setting", "reopen"),
     [(Settings(imei="1" * 15), True), (Settings(imsi="1" * 15), True)],
@@ -370,6 +381,29 @@ def test_a_deletion_that_fails_is_made_up_for_without_a_second_offer() -> None:
     assert len(bench.told(MessageReceived)) == 1
 
 
+def test_what_the_drain_has_deleted_is_not_deleted_once_more_when_another_lies_there() -> None:
+    bench = Bench(FAMILIES["Huawei"]()).open()
+    bench.modem.stored["SM"][1] = (MESSAGE, LENGTH)
+    bench.run(lambda: bool(bench.told(MessageReceived)))
+    (message,) = bench.told(MessageReceived)
+    feed = bench.modem.feed
+
+    def settled_while_it_is_listed(data: bytes) -> bytes:
+        if data == b"AT+CMGL=4\r" and bench.modem.memory == "SM":
+            bench.connection.settle(message.handle, bench.now, safe=True)
+        said = feed(data)
+        if data == b"AT+CMGD=1\r" and len(bench.told(MessageReceived)) == 1:
+            bench.modem.stored["SM"][1] = (MESSAGE[:-2] + "01", LENGTH)
+            said += lines('+CMTI: "SM",1')
+        return said
+
+    bench.modem.feed = settled_while_it_is_listed  # type: ignore[method-assign]
+    bench.run(most=100.0)
+    assert bench.modem.commands.count("AT+CMGD=1") == 1
+    assert len(bench.told(MessageReceived)) == 2
+    assert bench.modem.stored["SM"]
+
+
 def test_a_modem_that_indicates_nothing_is_asked() -> None:
     bench = Bench(FAMILIES["ZTE"]()).open()
     bench.modem.stored["SM"][1] = (MESSAGE, LENGTH)
@@ -416,9 +450,15 @@ def test_what_came_directly_before_a_restart_is_offered_again() -> None:
     (lost,) = bench.told(MessageReceived)
     bench.connection.settle(lost.handle, bench.now, safe=True)
     bench.settle()
-    assert not [command for command in bench.modem.commands if "CNMA" in command]
+    assert "AT+CNMA=0" not in bench.modem.commands
     bench.hear(CMT)
     assert len(bench.told(MessageReceived)) == 2
+
+
+def test_what_somebody_before_us_did_not_acknowledge_is_declined_so_that_it_comes_again() -> None:
+    for family, declined in (("SIMCom", 1), ("Huawei", 0)):
+        commands = Bench(FAMILIES[family]()).open().modem.commands
+        assert commands.count("AT+CNMA=2") == declined
 
 
 def test_no_more_are_offered_than_can_be_remembered() -> None:
@@ -728,3 +768,27 @@ def test_nothing_secret_is_shown() -> None:
     shown = repr(bench.connection) + repr(bench.events) + repr(bench.connection.settings)
     for secret in ("9876", "46700000002", MESSAGE, IMSI):
         assert secret not in shown
+
+
+def test_what_was_told_is_told_again_now_and_then() -> None:
+    bench = Bench(Modem()).open()
+    bench.run(most=30.0)
+    bench.modem.commands.clear()
+    bench.run(most=60.0)
+    said = bench.modem.commands
+    assert [command for command in said if command.startswith(("AT+CMGF", "AT+CSMS", "AT+CNMI"))] == [
+        "AT+CMGF=0",
+        "AT+CSMS=1",
+        "AT+CNMI=2,2,0,1,0",
+    ]
+
+
+@pytest.mark.parametrize("spoilt", [MESSAGE[:-1], MESSAGE[:9] + "?" + MESSAGE[10:]])
+def test_a_direct_message_that_arrives_spoilt_is_declined_at_once(spoilt: str) -> None:
+    bench = Bench(Modem()).open()
+    bench.modem.commands.clear()
+    bench.hear(lines(f"+CMT: ,{LENGTH}") + f"{spoilt}\r\n".encode())
+    bench.settle()
+    assert bench.modem.commands[:2] == ["AT+CNMA=2", "AT+CNMI=2,2,0,1,0"]
+    assert len(bench.told(told.PduLost)) == 1
+    assert not bench.told(MessageReceived)

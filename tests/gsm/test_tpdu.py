@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgw.gsm.addresses import Address, Npi, Ton, address
-from smsgw.gsm.coding_scheme import Scheme, octet_of, scheme
 from smsgw.gsm.messages import fragment, submit
 from smsgw.gsm.status import Status
 from smsgw.gsm.times import LONGEST, Enhanced, Relative, Timestamp, enhanced, relative, timestamp
@@ -32,6 +31,7 @@ from smsgw.gsm.tpdu import (
 )
 from smsgw.sms import join
 from smsgw.sms.coding import Coding, choose
+from smsgw.sms.coding_scheme import Scheme, octet_of, scheme
 from smsgw.sms.split import Part, split, split_data
 from tests.gsm.strategies import ADDRESSES, FROM_PHONE, FROM_SC, MOMENTS
 

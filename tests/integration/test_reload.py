@@ -98,9 +98,7 @@ def test_a_new_channel_on_the_spool_and_a_wrong_configuration(tmp_path: Path, st
 
     reload(gateway, top + first + second.replace("width", "widht"), "not reloaded: ")
     assert 'channels.second.widht: unknown key; did you mean "width"?' in gateway.output
-    reload(
-        gateway, top + first + second.replace("tcp:127.0.0.1:", "tcp:"), "channels.second.endpoint: not an"
-    )
+    reload(gateway, top + first + second.replace("tcp:", "tcp:speed=9:"), "channels.second.endpoint: not an")
     smsgw("send", "-c", config, "--queue", "first", "--to", "+46700000001", "--wait", "20", "still up")
 
     reload(gateway, top + first + second + "[log]\nformat = 'json'\n")

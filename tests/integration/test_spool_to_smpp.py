@@ -24,7 +24,7 @@ import json, os, sys
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 from smsgw.broker.base import Properties
-from smsgw.config import load
+from smsgw.loading import load
 from smsgw.gateway.assembly import broker_of
 
 async def main(reactor):

@@ -51,9 +51,9 @@ def test_a_wrong_file_is_an_error_that_names_the_place(
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
         read(path)
-    assert caught.value.place.startswith(str(path))
-    assert place in caught.value.place
-    assert problem in caught.value.problem
+    said = str(caught.value)
+    assert said.startswith(f"{path}: {place}")
+    assert problem in said
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -9,6 +9,6 @@ from twisted.application.service import ServiceMaker
 smsgw = ServiceMaker(
     "smsgw",
     "smsgw.tap",
-    "SMS gateway: from AMQP queues to SMPP, every channel fed by exactly its width.",
+    "SMS gateway: from AMQP queues to SMPP and GSM modems, every channel fed by exactly its width.",
     "smsgw",
 )

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import msgspec
 from OpenSSL.crypto import Error as CryptoError
@@ -57,6 +57,9 @@ CLOSE_SECONDS = 2.0
 
 DECLARE_SECONDS = 10.0
 """How long `declare` waits for the broker's answers; a broker under memory pressure may read nothing."""
+
+DEPTH_SECONDS = 10.0
+"""How long `depth` does: as long, and for the same reason."""
 
 NOT_FOUND = 404
 
@@ -187,8 +190,9 @@ class AmqpBroker:
         return watch.placed
 
     def depth(self, queue: str) -> Deferred[int]:
-        """Fails with `Unavailable`, or with `BrokerError` where there is no such queue."""
-        return Deferred.fromCoroutine(self._depth(queue))
+        """Fails with `Unavailable`, also without an answer in time, or `BrokerError` without such a queue."""
+        counted = Deferred.fromCoroutine(self._depth(queue))
+        return counted.addTimeout(DEPTH_SECONDS, self._clock, _no_answer)
 
     async def _depth(self, queue: str) -> int:
         client = self._client
@@ -201,7 +205,8 @@ class AmqpBroker:
             raise BrokerError(f"queue {queue}: {reason_text(error)}") from None
         except Closed as error:
             raise Unavailable(reason_text(error)) from None
-        channel.leave()
+        finally:
+            channel.leave()
         return int(declared.message_count)
 
     # The connection
@@ -380,24 +385,27 @@ class _Dial(Factory):
 
 def _endpoint(url: AmqpUrl, reactor: Any, ca_file: str | None) -> IStreamClientEndpoint:
     """TLS is verified by the host name in the URL; there is no way to turn that off."""
-    trusted = _authorities(ca_file or url.ca_file)
+    place, file = ("broker.ca", ca_file) if ca_file else ("broker.url", url.ca_file)
+    trusted = _authorities(place, file)
     plain = HostnameEndpoint(reactor, url.host, url.port, timeout=url.timeout)
     if not url.tls:
         return plain
     return wrapClientTLS(optionsForClientTLS(url.host, trustRoot=trusted), plain)
 
 
-def _authorities(ca_file: str | None) -> Any:
-    """The certificates of a PEM file; None means the system's."""
+def _authorities(place: str, ca_file: str | None) -> Any:
+    """The certificates of a PEM file that a setting names; None means the system's."""
     if ca_file is None:
         return None
     try:
         text = Path(ca_file).read_text()
         found = [Certificate.loadPEM(block) for block in _PEM.findall(text)]
-    except (OSError, ValueError, CryptoError) as error:
-        raise ConfigError("broker.ca_file", f"{ca_file}: {reason_text(error)}") from None
+    except OSError as error:
+        raise ConfigError(place, f"{ca_file}: {error.strerror}") from None
+    except (ValueError, CryptoError) as error:
+        raise ConfigError(place, f"{ca_file}: {reason_text(error)}") from None
     if not found:
-        raise ConfigError("broker.ca_file", f"{ca_file} holds no certificate")
+        raise ConfigError(place, f"{ca_file} holds no certificate")
     return trustRootFromCertificates(found)  # type: ignore[no-untyped-call]
 
 
@@ -407,6 +415,10 @@ _PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.
 def _log_unless_cancelled(failure: Any) -> None:
     if not failure.check(CancelledError):
         log.failure("the loop that connects to the broker failed", failure=failure)
+
+
+def _no_answer(_: object, seconds: float) -> NoReturn:
+    raise Unavailable(f"no answer within {seconds:g} s")
 
 
 def _another(shared: Deferred[None]) -> Deferred[None]:

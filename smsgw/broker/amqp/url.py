@@ -74,8 +74,15 @@ def _options(query: str) -> dict[str, Any]:
         if name not in _OPTIONS:
             known = ", ".join(_OPTIONS)
             raise ConfigError("broker.url", f"unknown parameter {name}; expected one of {known}")
-        found[_OPTIONS[name]] = value if name == "cacertfile" else _seconds(name, value)
+        found[_OPTIONS[name]] = _from_root(value) if name == "cacertfile" else _seconds(name, value)
     return found
+
+
+def _from_root(path: str) -> str:
+    """A URL is the same wherever it stands, so the folder of no file counts."""
+    if not path.startswith("/"):
+        raise ConfigError("broker.url", f"cacertfile: expected a path from the root, found {path}")
+    return path
 
 
 def _seconds(name: str, value: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import chain
+from typing import TypeGuard
 
 from smsgw.broker.base import BrokerError
 from smsgw.broker.topology import Topology
@@ -34,7 +35,6 @@ class Router:
     """The bindings of a topology, arranged for looking up."""
 
     def __init__(self, topology: Topology) -> None:
-        self.queues = tuple(queue.name for queue in topology.queues)
         self._kinds = {exchange.name: exchange.kind for exchange in topology.exchanges}
         self._bound: dict[str, dict[str, tuple[str, ...]]] = {exchange: {} for exchange in self._kinds}
         for binding in topology.bindings:
@@ -42,6 +42,9 @@ class Router:
             bound = self._bound[binding.exchange]
             bound[key] = _once(*bound.get(key, ()), binding.queue)
         self._matching = lru_cache(ROUTES)(self._match)
+
+    def knows(self, exchange: str | None) -> TypeGuard[str]:
+        return exchange == "" or exchange in self._kinds
 
     def is_topic(self, exchange: str) -> bool:
         return self._kinds.get(exchange) == "topic"

@@ -199,7 +199,7 @@ class Store:
             connection.execute(
                 "SELECT min(expires) FROM messages WHERE queue = ? AND expires > ?", (queue.id, after)
             ).fetchone()[0]
-            for queue in self._own_queues(connection)
+            for queue in self._all_queues(connection)
         ]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -213,10 +213,12 @@ class Store:
         """Dead-letter what has expired, but not those `spared`, by queue: they are handed out.
 
         A queue that another process consumes is that process's to look after: only it knows what is out.
+        All others are anybody's, those too that are in no configuration any more: what waits in a delay
+        step when the last channel that used it goes must come back all the same.
         """
         reached: set[str] = set()
         again = skipped = False
-        for queue in self._own_queues(connection):
+        for queue in self._all_queues(connection):
             out = spared.get(queue.name, frozenset())
             limit = EXPIRY_BATCH + len(out)
             rows = connection.execute(_EXPIRED, (queue.id, now, limit)).fetchall()
@@ -296,7 +298,7 @@ class Store:
         """What RabbitMQ makes of a message that dies: the first death in the headers, no expiration."""
         exchange = queue.declared.dead_letter_exchange
         headers = {"x-first-death-reason": reason, "x-first-death-queue": queue.name} | properties.headers
-        queues = () if exchange is None else self.router.route(exchange, key)
+        queues = self.router.route(exchange, key) if self.router.knows(exchange) else ()
         if exchange and not queues:
             queues = _bound(connection, exchange, key)
         return Routed(
@@ -311,8 +313,9 @@ class Store:
             topic=False,
         )
 
-    def _own_queues(self, connection: sqlite3.Connection) -> list[_Queue]:
-        found = (self._queue(connection, name) for name in self.router.queues)
+    def _all_queues(self, connection: sqlite3.Connection) -> list[_Queue]:
+        names = connection.execute("SELECT name FROM queues ORDER BY id").fetchall()
+        found = (self._queue(connection, name) for (name,) in names)
         return [queue for queue in found if queue is not None]
 
     def _queue(self, connection: sqlite3.Connection, name: str) -> _Queue | None:
@@ -355,9 +358,9 @@ def declare(connection: sqlite3.Connection, topology: Topology) -> None:
 
 
 def _bound(connection: sqlite3.Connection, exchange: str, key: str) -> tuple[str, ...]:
-    """The queues that some topology once bound to a direct exchange under a key."""
+    """The queues that some topology once bound to a direct exchange under a key, or to a fanout one."""
     found = connection.execute(
-        "SELECT queue FROM bindings WHERE exchange = ? AND key = ?", (exchange, key)
+        "SELECT queue FROM bindings WHERE exchange = ? AND key IN (?, '')", (exchange, key)
     ).fetchall()
     return tuple(row[0] for row in found)
 

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgw.config import Configuration, NullSettings, SmppSettings, load, parse
+from smsgw.channel_settings import Budget, GsmSettings, NullSettings, SmppSettings
+from smsgw.config import Configuration
 from smsgw.errors import ConfigError
+from smsgw.loading import load, parse, remarks
 from smsgw.strict import Duration, Secret
 
 SMPP: dict[str, Any] = {"type": "smpp", "endpoint": "tcp:127.0.0.1:2775", "system_id": "acme"}
@@ -54,7 +56,7 @@ def test_inbound_alphabets_are_keyed_by_data_coding() -> None:
     assert isinstance(channel, SmppSettings)
     assert channel.dialect.inbound_alphabets == {"0x01": "gsm7"}
     (line,) = problems(smpp(dialect={"inbound_alphabets": {"one": "gsm7"}}))
-    assert line.startswith('channels.acme.dialect: expected a data_coding such as "0x01", found "one"')
+    assert line == 'channels.acme.dialect: expected a data_coding such as "0x01", found "one"'
     (line,) = problems(smpp(dialect={"inbound_alphabets": {"0x01": "gsm8"}}))
     assert "gsm8" in line
 
@@ -151,9 +153,20 @@ def test_the_contracts_example_is_right_as_far_as_it_is_built(tmp_path: Path) ->
             smpp(endpoint="smsc.example.net"),
             'channels.acme.endpoint: expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found "smsc.example.net"',
         ),
-        (smpp(type="smmp"), 'channels.acme.type: found "smmp", expected one of smpp, null'),
-        ({"channels": {"acme": {"type": "smpp"}}}, "channels.acme.endpoint: required, but missing"),
-        ({"channels": {"acme": {}}}, "channels.acme.type: required, but missing; one of smpp, null"),
+        (smpp(type="smmp"), 'channels.acme.type: found "smmp", expected one of smpp, gsm, null'),
+        (
+            {"channels": {"acme": {"type": "smpp", "system_id": "acme"}}},
+            "channels.acme.endpoint: required, but missing",
+        ),
+        (
+            smpp(dialect={"status": {"0x0045": "busy"}}),
+            'channels.acme.dialect.status.0x0045: expected one of permanent, temporary, throttled, link, found "busy"',
+        ),
+        (
+            smpp(dialect={"status": {"busy": "temporary"}}),
+            'channels.acme.dialect: expected a command_status such as "0x0045", found "busy"',
+        ),
+        ({"channels": {"acme": {}}}, "channels.acme.type: required, but missing; one of smpp, gsm, null"),
         ({"channels": {"acme": 3}}, "channels.acme: expected a table, found 3"),
         ({"channels": []}, "channels: expected a table of tables, found a list"),
         ({}, "channels: at least one channel is needed"),
@@ -201,6 +214,153 @@ def test_all_problems_are_told_at_once() -> None:
     assert [line.split(":")[0] for line in problems(table)] == ["lgo", "channels.a.widht", "channels.b.width"]
 
 
+def test_what_can_not_work_together_is_told_of_the_tables_that_are_right() -> None:
+    """What is wrong in one channel hides neither that nor what is wrong elsewhere."""
+    table = {
+        "broker": {"url": "http://x"},
+        "ledger": {"url": "redis://x", "keep": "long", "sync": 1},
+        "channels": {
+            "a": {**SMPP, "width": "x", "queue": "fast", "from": "far too long a name"},
+            "b": {**SMPP, "width": 1000, "rate": 10, "password": "hunter2hunter2"},
+        },
+        "routes": [
+            {"to": 46, "queue": ["a"]},
+            {"to": ["46"], "queue": ["fast", "b", "nowhere"]},
+        ],
+    }
+    assert [line.partition(": ")[0] for line in problems(table)] == [
+        "ledger.keep",
+        "ledger.sync",
+        "channels.a.width",
+        "routes[0].to",
+        "broker.url",
+        "channels.b.password",
+        "channels.b.width",
+        "routes[1].queue",
+    ]
+
+
+@pytest.mark.parametrize("sender", ["ACME", "72123", "+46700000001", "46700000001", "Café 1", "12345678901"])
+def test_a_sender_is_digits_or_a_short_name(sender: str) -> None:
+    assert right(smpp(**{"from": sender})).channels["acme"].from_ == sender
+
+
+@pytest.mark.parametrize(
+    ("sender", "said"),
+    [
+        ("", "expected digits, + and digits, or a name of 1 to 11 characters"),
+        ("+", "expected digits"),
+        ("+46 70 123", "expected digits"),
+        ("ACME and sons", "13 characters; an alphanumeric sender has at most 11"),
+        ("1" * 21, "21 characters; an address has at most 20"),
+        ("Привет", "a character that an address can't hold"),
+    ],
+)
+@pytest.mark.parametrize("channel", [SMPP, {"type": "null"}])
+def test_what_is_no_sender(channel: dict[str, Any], sender: str, said: str) -> None:
+    (line,) = problems({"channels": {"acme": {**channel, "from": sender}}})
+    assert line.startswith(f"channels.acme.from: {said}")
+    assert line.endswith(f'found "{sender}"')
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp",
+        "tcp:",
+        "tcp:h",
+        "tcp::1",
+        "tcp:h:",
+        "tcp:h:x",
+        "tcp:h:0",
+        "tcp:h:65536",
+        "tcp:h:-1",
+        "unix:",
+        "tls:h",
+        "ssl:h:x",
+        "foo:h:1",
+        "tcp:host=h",
+        "tcp:port=1",
+        "tcp:h:timeout=1",
+        r"tcp:\:\:1",
+        "tcp:h:1e3",
+    ],
+)
+def test_what_is_no_endpoint(endpoint: str) -> None:
+    (line,) = problems(smpp(endpoint=endpoint))
+    assert line.startswith(
+        "channels.acme.endpoint: expected tcp:HOST:PORT, tls:HOST:PORT or unix:PATH, found "
+    )
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp:h:1",
+        "tls:h:65535",
+        "ssl:h:1:timeout=3",
+        "tcp:h:1:timeout=3",
+        r"tcp:\:\:1:1",
+        "unix:/s",
+        "tcp:host=h:port=1",
+        "tcp:port=1:host=h",
+        "tcp:host=h:1",
+        "unix:path=/s",
+        "unix:/s:timeout=3",
+    ],
+)
+def test_an_endpoint(endpoint: str) -> None:
+    assert getattr(right(smpp(endpoint=endpoint)).channels["acme"], "endpoint", "") == endpoint
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://", "amqps:///", "amqp://guest:guest@", "amqp://:5672", "amqp://?a=b"]
+)
+def test_a_broker_needs_a_host(url: str) -> None:
+    (line,) = problems({**smpp(), "broker": {"url": url}})
+    assert line == "broker.url: no host: expected amqp://USER:PASSWORD@HOST:PORT/VHOST"
+
+
+@pytest.mark.parametrize("url", ["amqp://h", "amqps://u:p@h:1/%2F", "amqp://[::1]:5672", "amqp://u:a@b@h/v"])
+def test_a_broker_with_a_host(url: str) -> None:
+    assert right({**smpp(), "broker": {"url": url}}).broker_url == url
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, []),
+        ({"queues": {"acme": {"max_length": 5}}}, []),
+        ({"queues": {"amce": {}}}, ['queues.amce: no channel is fed from it; did you mean "acme"?']),
+        ({"ledger": {"keep": "31m"}}, []),
+        (
+            {"ledger": {"keep": "30m"}},
+            [
+                "ledger.keep: 1800 s are not longer than a message can wait between two attempts or for its "
+                "acknowledgement, 1800 s: what was sent could be forgotten, and sent again"
+            ],
+        ),
+    ],
+)
+def test_what_works_and_is_hardly_meant_is_remarked(more: dict[str, Any], said: list[str]) -> None:
+    found = remarks(right({**smpp(), **more}))
+    assert [f"{remark.path}: {remark.text}" for remark in found] == said
+
+
+def test_only_the_secrets_that_are_wanted_are_fetched() -> None:
+    table = {
+        "broker": {"url": {"env": "BROKER"}},
+        "ledger": {"url": {"file": "none"}},
+        **smpp(password={"env": "NOPE"}),
+    }
+    found = parse(table, {"BROKER": "amqp://h"}, _no_file, secrets=("broker",))
+    assert isinstance(found, Configuration), found
+    assert found.broker_url == "amqp://h"
+    assert len(problems(table, {"BROKER": "amqp://h"})) == 2
+    wrong = parse(smpp(password={"enw": "X"}), {}, _no_file, secrets=())
+    assert isinstance(wrong, list), "how a secret is written is checked all the same"
+
+
 def test_no_error_shows_a_secret() -> None:
     lines = problems({**smpp(password={"env": "X"}), "broker": {"url": {"env": "Y", "file": "Z"}}})
     assert len(lines) == 2
@@ -231,6 +391,34 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert isinstance(acme, SmppSettings)
     assert acme.password.reveal() == "s3cret"
     assert configuration.ledger_url == f"sqlite://{tmp_path}/state/ledger.db"
+
+
+def test_every_path_is_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "a.toml").write_text(
+        'state_dir = "~/state"\n[broker]\nca = "rabbit.pem"\n[manhole]\nhost_key = "keys/host"\n'
+        'listen = "unix:manhole.sock:mode=600"\n[channels.a]\ntype = "smpp"\nsystem_id = "a"\n'
+        'endpoint = "unix:run/smsc.sock"\n[channels.b]\ntype = "smpp"\nsystem_id = "b"\nendpoint = "unix:/b"\n'
+    )
+    found = load(tmp_path / "a.toml", {})
+    assert (found.state_dir, found.broker.ca) == ("/home/me/state", f"{tmp_path}/rabbit.pem")
+    assert found.manhole is not None
+    assert found.manhole.authorized_keys == "/home/me/.ssh/authorized_keys"
+    assert found.manhole.host_key == f"{tmp_path}/keys/host"
+    assert found.manhole.listen == f"unix:{tmp_path}/manhole.sock:mode=600"
+    assert [getattr(channel, "endpoint", None) for channel in found.channels.values()] == [
+        f"unix:{tmp_path}/run/smsc.sock",
+        "unix:/b",
+    ]
+
+
+def test_the_home_of_nobody_is_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        '[channels.a]\ntype = "smpp"\nsystem_id = "a"\nendpoint = "tcp:h:1"\n'
+        'password = { file = "~no-such-user/secret" }\n'
+    )
+    with pytest.raises(ConfigError, match="~no-such-user/secret: No such file"):
+        load(tmp_path / "a.toml", {})
 
 
 def test_a_file_that_is_no_toml_names_the_place(tmp_path: Path) -> None:
@@ -284,3 +472,66 @@ def test_whatever_the_table_holds_it_ends_in_words(table: dict[str, Any]) -> Non
 def test_whatever_a_channel_holds_it_ends_in_words(settings: dict[str, Any]) -> None:
     found = parse({"channels": {"acme": {**SMPP, **settings}}}, {}, _no_file)
     assert isinstance(found, Configuration) or all(problem.text for problem in found)
+
+
+# -- modems
+
+GSM: dict[str, Any] = {"type": "gsm", "endpoint": "serial:/dev/serial/by-id/usb-X:baudrate=115200"}
+
+
+def gsm(**settings: Any) -> dict[str, Any]:
+    return {"channels": {"sim1": {**GSM, **settings}}}
+
+
+def test_a_modem_with_everything() -> None:
+    table = gsm(
+        **{
+            "from": "+46700000099",
+            "pin": {"env": "PIN"},
+            "imei": "356938035643809",
+            "imsi": "240011234567890",
+        },
+        smsc="+46700000000",
+        rate=0.15,
+        budget={"minute": 6, "day": 900, "month": 10_000},
+        quiet="22:00-07:00",
+        reset_command=["/usr/sbin/uhubctl", "-a", "cycle"],
+        poll="30s",
+        receive="stored",
+        timers={"submit": "90s", "registration": "5m"},
+    )
+    (channel,) = right(table, {"PIN": "7391"}).channels.values()
+    assert isinstance(channel, GsmSettings)
+    assert channel.width == 1
+    assert channel.budget == Budget(minute=6, day=900, month=10_000)
+    assert "7391" not in repr(channel)
+    modem = channel.modem
+    assert (modem.pin, modem.poll, modem.submit, modem.registration) == ("7391", 30, 90, 300)
+    assert (modem.imei, modem.imsi, modem.receive) == ("356938035643809", "240011234567890", "stored")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"width": 2}, "channels.sim1.width: expected one of 1, found 2"),
+        ({"buget": {}}, 'channels.sim1.buget: unknown key; did you mean "budget"?'),
+        ({"budget": {"year": 1}}, "channels.sim1.budget.year: unknown key; known here: day, hour, minute, month"),
+        ({"budget": {"day": 0}}, "channels.sim1.budget.day: expected a whole number >= 1, found 0"),
+        ({"quiet": "22-7"}, 'channels.sim1.quiet: expected hours of local time such as "22:00-07:00", found "22-7"'),
+        ({"quiet": "24:00-07:00"}, 'channels.sim1.quiet: expected hours of local time such as "22:00-07:00", found "24:00-07:00"'),
+        ({"imei": "123"}, 'channels.sim1.imei: expected 15 digits, found "123"'),
+        ({"imsi": "x"}, 'channels.sim1.imsi: expected 14 or 15 digits, found "x"'),
+        ({"smsc": "my network"}, 'channels.sim1.smsc: expected digits, with a + where the number is international, found "my network"'),
+        ({"pin": "12"}, "channels.sim1.pin: a PIN has 4 to 8 digits; this one has not"),
+        ({"from": "ACME"}, 'channels.sim1.from: expected the number of the SIM: a modem can\'t send from another, found "ACME"'),
+        ({"endpoint": "serial:/dev/x:boudrate=1"}, 'channels.sim1.endpoint: serial: unknown key boudrate; did you mean "baudrate"?'),
+        ({"endpoint": "serial:ttyUSB0"}, "channels.sim1.endpoint: serial: expected the path of a device, such as serial:/dev/serial/by-id/..."),
+        ({"endpoint": "/dev/ttyUSB0"}, 'channels.sim1.endpoint: expected serial:DEVICE or tcp:HOST:PORT, found "/dev/ttyUSB0"'),
+        ({"reset_command": "uhubctl"}, 'channels.sim1.reset_command: expected a list, found "uhubctl"'),
+        ({"timers": {"sumbit": 1}}, 'channels.sim1.timers.sumbit: unknown key; did you mean "submit"?'),
+        ({"dialect": {}}, "channels.sim1.dialect: unknown key; known here: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_modem(settings: dict[str, Any], problem: str) -> None:
+    (line,) = problems(gsm(**settings))
+    assert line.startswith(problem), line

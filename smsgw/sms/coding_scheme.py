@@ -1,4 +1,7 @@
-"""TP-DCS: which alphabet user data has, and what else the octet says (3GPP TS 23.038, clause 4)."""
+"""TP-DCS: which alphabet user data has, and what else the octet says (3GPP TS 23.038, clause 4).
+
+SMPP's data_coding means the same where it has no meaning of its own (`smsgw.smpp.dialect`).
+"""
 
 from __future__ import annotations
 
@@ -64,6 +67,13 @@ def _general(octet: int) -> Scheme:
         compressed=compressed,
         delete=bool(octet & 0x40),
     )
+
+
+def is_reserved(octet: int) -> bool:
+    """Whether the octet has no meaning yet; `scheme` reads it as a receiver should."""
+    group = octet >> 4
+    reserved_alphabet = group < 0x8 and not octet & 0x20 and octet & 0x0C == 0x0C
+    return reserved_alphabet or 0x8 <= group < 0xC
 
 
 def octet_of(encoding: Encoding, *, flash: bool = False) -> int | None:
