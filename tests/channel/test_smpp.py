@@ -955,6 +955,22 @@ def test_throttled_again_and_again_it_goes_back_at_last() -> None:
     assert len(rig.centre.submits) < 40
 
 
+def test_what_was_taken_of_a_message_is_told_before_its_receipts_are_given_up() -> None:
+    rig = bound()
+    rig.centre.answer = lambda pdu: takes(pdu) if len(rig.centre.submits) == 1 else refuses(0x58)(pdu)
+    outcome = rig.send(LONG)
+    for _ in range(40):
+        rig.wait(1)
+    ((word, progress),) = [(each.error, each.progress) for each in outcome if isinstance(each, Unsent)]
+    assert word == "its parts take too long"
+    assert progress is not None
+    assert progress.ids == ("A2",)
+    again = rig.send(LONG, progress=progress)
+    for _ in range(40):
+        rig.wait(1)
+    assert again == []  # nothing new is known
+
+
 def test_a_throttled_message_is_not_sent_again_when_the_session_is_to_end() -> None:
     rig = bound()
     rig.centre.answer = is_silent
