@@ -94,14 +94,6 @@ class Process:
             self.popen.wait()
 
 
-def entries(journal: Path, event: str) -> list[dict[str, Any]]:
-    """What a simulator's journal says of one kind of event."""
-    if not journal.exists():
-        return []
-    found = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
-    return [entry for entry in found if entry["event"] == event]
-
-
 class Smsc(Process):
     """A simulated message centre on a port of its own; `entries` is its journal."""
 
@@ -116,45 +108,10 @@ class Smsc(Process):
         until(lambda: "listening on" in self.output, 20, "the message centre listens")
 
     def entries(self, event: str) -> list[dict[str, Any]]:
-        return entries(self.journal, event)
-
-    def report(self) -> dict[str, Any]:
-        """End it; its counts."""
-        assert self.end() == 0
-        counts: dict[str, Any] = json.loads(self.output.splitlines()[-1])
-        return counts
-
-
-class SimulatedModem(Process):
-    """A simulated GSM modem; clients open `link`. `control` does to it what the control connection can."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.link = folder / "modem"
-        self.journal = folder / "modem.jsonl"
-        self.socket = folder / "modem.sock"
-        super().__init__(
-            folder / "modem.log",
-            str(BIN / "smsgw"), "simulate", "modem", "--link", str(self.link), "--log", str(self.journal),
-            "--control", f"unix:{self.socket}", *options,
-        )  # fmt: skip
-        until(lambda: "modem at" in self.output, 20, "the modem is there")
-
-    def control(self, do: str, **fields: Any) -> dict[str, Any]:
-        with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rw") as lines:
-            connection.settimeout(20)
-            connection.connect(str(self.socket))
-            lines.write(json.dumps({"do": do, **fields}) + "\n")
-            lines.flush()
-            reply: dict[str, Any] = json.loads(lines.readline())
-        assert reply["ok"], reply
-        return reply
-
-    def counts(self) -> dict[str, Any]:
-        counts: dict[str, Any] = self.control("counts")["counts"]
-        return counts
-
-    def entries(self, event: str) -> list[dict[str, Any]]:
-        return entries(self.journal, event)
+        if not self.journal.exists():
+            return []
+        found = [json.loads(line) for line in self.journal.read_text().splitlines() if line.endswith("}")]
+        return [entry for entry in found if entry["event"] == event]
 
     def report(self) -> dict[str, Any]:
         """End it; its counts."""

@@ -371,4 +371,4 @@ class Connection:
             self._abort("the SIM is gone")
             self._pass_gate(now, "the SIM is gone", self.settings.boot)
         else:
-            self._jobs.hear(line)
+            self._jobs.hear(line, now)

@@ -32,6 +32,12 @@ from smsgw.gsm.storage import Storage
 
 MAX_INDICATED = 50
 
+ACKNOWLEDGED_WITHIN = 12.0
+"""Seconds from a direct message to the last moment at which the network surely still waits for our word: the
+least that TR2M may be (3GPP TS 24.011, clause 10). It ends by 20 s, and with it direct routing."""
+ROUTED_AGAIN = 22.0
+"""Seconds from it to when the modem is told to route directly again."""
+
 
 class _Ussd(msgspec.Struct):
     """The one that is unanswered; `asked` once its command went out."""
@@ -50,6 +56,7 @@ class Jobs:
         self._tell = tell
         self._settled: deque[tuple[Handle, bool]] = deque()
         self._declining = False
+        self._direct_until = inf
         self._indicated: dict[tuple[str, int], None] = {}
         self._ussd: _Ussd | None = None
         self._look_at = self._drain_at = inf
@@ -64,7 +71,7 @@ class Jobs:
     def deadline(self, *, idle: bool) -> float:
         """When there is something to do; `idle`: nothing else is being done."""
         ends = self._ussd.until if self._ussd is not None else inf
-        return min(ends, self._look_at, self._drain_at) if idle else ends
+        return min(ends, self._look_at, self._drain_at, self._direct_until) if idle else ends
 
     def tick(self, now: float) -> None:
         if self._ussd is not None and now >= self._ussd.until:
@@ -74,6 +81,7 @@ class Jobs:
         """The modem is set up anew: its storage will be read, what came directly is lost to us."""
         self._settled.clear()
         self._declining = False
+        self._direct_until = inf
         self._indicated.clear()
         self._look_at = self._drain_at = inf
         self.storage.forget_direct()
@@ -104,6 +112,8 @@ class Jobs:
 
     def take(self, now: float) -> Script[None] | None:
         """The next script, if there is anything to do."""
+        if now >= self._direct_until:
+            self._let_direct_go(now)
         if self._declining:
             self._declining = False
             return self._acknowledge(safe=False)
@@ -129,6 +139,7 @@ class Jobs:
     def _acknowledge(self, *, safe: bool) -> Script[None]:
         """To the network, of what came directly."""
         facts = self._facts
+        self._direct_until = inf
         line = facts.family.acknowledge if safe else facts.family.decline
         if line:
             completed = yield from ask(Command(line=line, timeout=10.0))
@@ -157,10 +168,10 @@ class Jobs:
 
     # -- what the modem says unasked
 
-    def hear(self, line: Line) -> None:
+    def hear(self, line: Line, now: float) -> None:
         name, text = line.text.split(":")[0].strip(), line.text
         if name in {"+CMT", "+CDS"}:
-            self._hear_direct(line)
+            self._hear_direct(line, now)
         elif name in {"+CMTI", "+CDSI"}:
             self._hear_indication(line)
         elif name == "+CREG" and (status := integer(field(line, 0))) is not None:
@@ -180,13 +191,29 @@ class Jobs:
         else:
             self._tell(LineIgnored(line.text.split(":")[0][:20]))
 
-    def _hear_direct(self, line: Line) -> None:
+    def _hear_direct(self, line: Line, now: float) -> None:
+        if self._facts.acknowledges:
+            self._forget_direct(Handle(line.pdu) if line.pdu is not None else None)
+            self._direct_until = now + ACKNOWLEDGED_WITHIN
         if line.pdu is None:
             self._tell(PduLost(line.text.split(":")[0]))
             # better declined at once, and repeated, than missed until the modem stops routing directly
             self._declining = self._facts.acknowledges
         else:
             self.storage.offer(Handle(line.pdu), last(line))
+
+    def _forget_direct(self, last: Handle | None) -> None:
+        """AT+CNMA names no message: it would take the last, which came since no other is waited for."""
+        self._settled = deque(
+            (handle, safe) for handle, safe in self._settled if handle.memory or handle == last
+        )
+        self.storage.forget_direct(last)
+
+    def _let_direct_go(self, now: float) -> None:
+        """It is too late to acknowledge: the network repeats it, and our word could take another one."""
+        self._direct_until = inf
+        self._forget_direct(None)
+        self._look_at = min(self._look_at, now + ROUTED_AGAIN - ACKNOWLEDGED_WITHIN)
 
     def _hear_indication(self, line: Line) -> None:
         index = integer(field(line, 1))

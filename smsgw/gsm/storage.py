@@ -76,9 +76,9 @@ class Storage:
         del self._offered[handle]
         return handle.memory is None
 
-    def forget_direct(self) -> None:
-        """The modem restarted: what came directly can't be acknowledged any more."""
-        for handle in [handle for handle in self._offered if handle.memory is None]:
+    def forget_direct(self, last: Handle | None = None) -> None:
+        """What came directly, but for the last one, can't be acknowledged any more."""
+        for handle in [handle for handle in self._offered if handle.memory is None and handle != last]:
             del self._offered[handle]
 
     # -- scripts
@@ -146,6 +146,9 @@ class Storage:
     def _list(self, memory: str) -> Script[None]:
         command = Command(line="AT+CMGL=4", prefixes=("+CMGL:",), pdus=True, timeout=60.0)
         completed = yield from ask(command)
+        if completed.ok and memory in self._measured:
+            # it was measured when it was selected, which may be long ago
+            self._measure(memory, len(completed.lines), self._measured[memory][1])
         there: set[int] = set()
         for line in completed.lines:
             index = integer(field(line, 0))

@@ -487,6 +487,15 @@ def test_a_full_storage_is_told() -> None:
     assert not bench.connection.storage_full
 
 
+def test_a_storage_that_fills_is_measured_also_where_there_is_but_one() -> None:
+    bench = Bench(Modem(memories=("SM",))).open()
+    bench.run(most=5.0)
+    assert not bench.connection.storage_full
+    bench.modem.stored["SM"] = {index: (MESSAGE[:-2] + f"{index:02x}", LENGTH) for index in range(20)}
+    bench.run(most=70.0)
+    assert bench.connection.storage_full
+
+
 # -- USSD
 
 
@@ -792,3 +801,49 @@ def test_a_direct_message_that_arrives_spoilt_is_declined_at_once(spoilt: str) -
     assert bench.modem.commands[:2] == ["AT+CNMA=2", "AT+CNMI=2,2,0,1,0"]
     assert len(bench.told(told.PduLost)) == 1
     assert not bench.told(MessageReceived)
+
+
+def acknowledged(bench: Bench) -> list[str]:
+    return [command for command in bench.modem.commands if "CNMA" in command]
+
+
+def test_what_is_safe_too_late_is_not_acknowledged_and_direct_routing_is_asked_for_again() -> None:
+    bench = Bench(Modem()).open()
+    bench.hear(CMT)
+    (message,) = bench.told(MessageReceived)
+    bench.run(most=11.0)
+    bench.modem.commands.clear()
+    bench.run(most=14.0)
+    assert bench.modem.commands[-1] == "AT+CNMI=2,2,0,1,0"
+    bench.connection.settle(message.handle, bench.now, safe=True)
+    bench.settle()
+    assert acknowledged(bench) == []
+    bench.hear(CMT)
+    assert len(bench.told(MessageReceived)) == 2
+
+
+def test_an_acknowledgement_is_never_of_the_message_before() -> None:
+    bench = Bench(Modem()).open()
+    bench.hear(CMT)
+    other = lines(f"+CMT: ,{LENGTH}", MESSAGE[:-2] + "01")
+    bench.hear(other)
+    first, second = bench.told(MessageReceived)
+    bench.connection.settle(first.handle, bench.now, safe=True)
+    bench.settle()
+    assert acknowledged(bench) == []
+    bench.connection.settle(second.handle, bench.now, safe=True)
+    bench.settle()
+    assert acknowledged(bench) == ["AT+CNMA=0"]
+
+
+def test_an_acknowledgement_that_waits_is_dropped_when_another_message_comes() -> None:
+    bench = Bench(Modem()).open()
+    bench.hear(CMT)
+    bench.modem.mute = lambda command: command == "PDU"
+    bench.send(SUBMIT)
+    bench.connection.settle(bench.told(MessageReceived)[0].handle, bench.now, safe=True)
+    bench.hear(lines(f"+CMT: ,{LENGTH}", MESSAGE[:-2] + "01"))
+    bench.hear(lines("+CMGS: 1", "OK"))
+    bench.settle()
+    assert answers(bench) == [Sent(1)]
+    assert acknowledged(bench) == []

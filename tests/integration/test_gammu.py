@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 import serial
-from processes import Process, SimulatedModem, until
+from processes import Process, until
+
+from tests.integration.modems import Modem
 
 pytestmark = pytest.mark.integration
 
@@ -21,9 +24,9 @@ TEXT = "a message that is too long for one part, " * 5
 
 @pytest.mark.skipif(shutil.which("gammu") is None, reason="gammu is not installed")
 def test_gammu_identifies_sends_and_reads(tmp_path: Path, start: Start) -> None:
-    modem = start(SimulatedModem, tmp_path, "--family", "quectel", "--latency", "0.01")
-    modem.control("inbound", **{"from": "+46700000002", "text": "how are you?"})
-    modem.control("inbound", **{"from": "ACME", "text": "снова"})
+    modem = start(Modem, tmp_path, "modem", "--family", "quectel", "--latency", "0.01")
+    modem.do("inbound", **{"from": "+46700000002", "text": "how are you?"})
+    modem.do("inbound", **{"from": "ACME", "text": "снова"})
     (tmp_path / "gammurc").write_text(f"[gammu]\ndevice = {modem.link}\nconnection = at115200\n")
     (tmp_path / "batch").write_text(
         f'identify\nsendsms TEXT +46700000001 -len 400 -text "{TEXT}"\ngetallsms\ndeleteallsms 3\n'
@@ -43,7 +46,7 @@ def test_gammu_identifies_sends_and_reads(tmp_path: Path, start: Start) -> None:
     sent = modem.entries("submitted")
     assert "".join(entry["text"] for entry in sent) == TEXT
     assert [(entry["part"], entry["parts"]) for entry in sent] == [(1, 2), (2, 2)]
-    counts = modem.report()
+    counts = modem.counts
     assert (counts["distinct"], counts["duplicates"], counts["bad_pdus"]) == (2, 0, 0)
     assert counts["typed_while_busy"] == 0
 
@@ -72,7 +75,7 @@ receivefrequency = 1
 
 @pytest.mark.skipif(shutil.which("gammu-smsd") is None, reason="gammu-smsd is not installed")
 def test_gammu_smsd_sends_and_receives(tmp_path: Path, start: Start) -> None:
-    modem = start(SimulatedModem, tmp_path, "--submit-delay", "0.2", "--report-delay", "1")
+    modem = start(Modem, tmp_path, "modem", "--submit-delay", "0.2", "--report-delay", "1")
     for name in ("inbox", "outbox", "sent", "error"):
         (tmp_path / name).mkdir()
     rc = tmp_path / "smsdrc"
@@ -84,7 +87,7 @@ def test_gammu_smsd_sends_and_receives(tmp_path: Path, start: Start) -> None:
         check=True,
     )
     daemon = start(Process, tmp_path / "daemon.log", "gammu-smsd", "-c", str(rc))
-    modem.control("inbound", **{"from": "+46700000002", "text": "how are you?"})
+    modem.do("inbound", **{"from": "+46700000002", "text": "how are you?"})
     until(lambda: any((tmp_path / "sent").iterdir()), 40, "the message is sent")
     until(lambda: any((tmp_path / "inbox").iterdir()), 40, "the message is received")
     until(lambda: "Delivery report" in (tmp_path / "smsd.log").read_text(), 40, "the report is received")
@@ -96,11 +99,11 @@ def test_gammu_smsd_sends_and_receives(tmp_path: Path, start: Start) -> None:
 
 
 def test_a_modem_that_is_unplugged_is_found_behind_its_link_again(tmp_path: Path, start: Start) -> None:
-    modem = start(SimulatedModem, tmp_path)
+    modem = start(Modem, tmp_path, "modem")
     with serial.Serial(str(modem.link), timeout=20) as port:
         port.write(b"AT\r")
         assert port.read_until(b"OK\r\n").endswith(b"OK\r\n")
-        modem.control("unplug", seconds=0.3)
+        modem.do("unplug", seconds=0.3)
         with pytest.raises(serial.SerialException):
             while port.read(100):
                 port.write(b"AT\r")
@@ -108,5 +111,7 @@ def test_a_modem_that_is_unplugged_is_found_behind_its_link_again(tmp_path: Path
     with serial.Serial(str(modem.link), timeout=20) as port:
         port.write(b"AT\r")
         assert port.read_until(b"OK\r\n").endswith(b"OK\r\n")
-    assert modem.report()["restarts"] == 1
+    assert modem.counts["restarts"] == 1
+    assert modem.end() == 0
+    assert json.loads(modem.output.splitlines()[-1])["restarts"] == 1
     assert not modem.link.is_symlink()

@@ -51,6 +51,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     room: dict[str, Count] = {}
     """Of a memory, in place of the family's."""
 
+    smsc_octets: Literal["wanted", "optional", "unknown"] = "wanted"
+    """Before the TPDU of AT+CMGS: the SMSC's address, `00` for none. Some old modems know no such thing."""
+
     # the line
     latency: Seconds = 0.0
     """Of every answer."""

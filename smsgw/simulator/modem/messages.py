@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from smsgw.gsm.octets import TpduError
-from smsgw.gsm.shapes import Submit
+from smsgw.gsm.shapes import Pdu, Submit
 from smsgw.gsm.tpdu import from_hex
 from smsgw.simulator.modem.answers import ERROR, FINE, Answer, Pending, Prompt, Refusal, Result, cms, refused
 from smsgw.simulator.modem.general import Perform, told
@@ -192,25 +192,37 @@ def _send(modem: Modem, request: Request) -> Result:
     return Prompt(lambda typed: _submit(modem, typed, length))
 
 
-def _submitted(modem: Modem, typed: str, length: int) -> Submit | None:
-    """None for what is no SMS-SUBMIT of that length behind an SMSC's address."""
+def _fronted(line: str, length: int, how: str) -> bool | None:
+    """Whether the SMSC's address stands before the TPDU; None where the length is not that of the TPDU."""
+    octets = len(line) // 2
+    if octets == length and how != "wanted":
+        return False
+    return True if how != "unknown" and octets == length + 1 + int(line[:2], 16) else None
+
+
+def _submitted(modem: Modem, typed: str, length: int) -> Pdu | None:
+    """None for what is no SMS-SUBMIT of that length."""
     line = re.sub(r"\s", "", typed)
-    if not _HEX.fullmatch(line) or len(line) // 2 != length + 1 + int(line[:2], 16):
+    if not _HEX.fullmatch(line):
+        return None
+    fronted = _fronted(line, length, modem.shared.behaviour.smsc_octets)
+    if fronted is None:
         return None
     try:
-        tpdu = from_hex(line, None, "phone").tpdu
+        pdu = from_hex(line, None if fronted else length, "phone")
     except TpduError:
         return None
-    return tpdu if isinstance(tpdu, Submit) and tpdu.destination.value else None
+    return pdu if isinstance(pdu.tpdu, Submit) and pdu.tpdu.destination.value else None
 
 
 def _submit(modem: Modem, typed: str, length: int) -> Answer | Pending:
     shared, behaviour, dice = modem.shared, modem.shared.behaviour, modem.shared.dice
-    tpdu = _submitted(modem, typed, length)
-    if tpdu is None:
+    pdu = _submitted(modem, typed, length)
+    if pdu is None or not isinstance(pdu.tpdu, Submit):
         shared.counts.bad_pdus += 1
         return cms(304)
-    if not modem.card.smsc and typed.strip().startswith("00"):
+    tpdu = pdu.tpdu
+    if pdu.smsc is None and not modem.card.smsc:
         return cms(330)
     if not modem.network.registered:
         return cms(shared.family.without_network)

@@ -104,6 +104,11 @@ class Dialogue:
         bring(self.modem, msgspec.convert(fields, Inbound))
         self.run(most=1.0)
 
+    def change(self, **fields: Any) -> None:
+        """The modem behaves otherwise from now on."""
+        self.modem.behave(msgspec.structs.replace(self.modem.shared.behaviour, **fields), self.now)
+        self._settle()
+
     def rungs(self) -> list[str]:
         return [event.rung for event in self.told(RungClimbed)]
 

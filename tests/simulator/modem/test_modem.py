@@ -156,6 +156,16 @@ def test_the_smsc_may_stand_in_front() -> None:
 
 
 @pytest.mark.parametrize(
+    ("how", "with_it", "without_it"),
+    [("wanted", True, False), ("optional", True, True), ("unknown", False, True)],
+)
+def test_the_smsc_octets_are_wanted_or_not(how: str, with_it: bool, without_it: bool) -> None:
+    typist = Typist(smsc_octets=how).quiet()
+    assert (typist.send(SUBMIT)[-1] == "OK") is with_it
+    assert (typist.send(SUBMIT[2:])[-1] == "OK") is without_it
+
+
+@pytest.mark.parametrize(
     ("fields", "expected"),
     [
         ({"submit_errors": {"38": 1.0}}, "+CMS ERROR: 38"),
