@@ -7,11 +7,13 @@ durable, a temporary status for what is not, so that the message centre keeps it
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.broker.base import BrokerError
 from smsgw.channel.base import Channel, Upstream
+from smsgw.clock import Seldom
 from smsgw.errors import StorageError
 from smsgw.folding import Report
 from smsgw.metrics import Metrics
@@ -26,12 +28,15 @@ class Receiving:
 
     log = Logger()
 
-    def __init__(self, channel: Channel, dialect: Dialect, upstream: Upstream, metrics: Metrics) -> None:
+    def __init__(
+        self, channel: Channel, dialect: Dialect, upstream: Upstream, metrics: Metrics, clock: IReactorTime
+    ) -> None:
         self._channel = channel
         self._dialect = dialect
         self._upstream = upstream
         self._metrics = metrics
         self._ids = IdCodec(dialect.message_id)
+        self._faults = Seldom(clock)
 
     def took(self, pdu: DeliverSm | DataSm) -> Deferred[Pdu]:
         """A message came from the message centre; fires with the response it is due. Never fails."""
@@ -69,11 +74,14 @@ class Receiving:
     def _not_stored(self, failure: Failure, pdu: Pdu, what: str) -> Pdu:
         """Not stored is not taken: the message centre keeps it and sends it again."""
         if not isinstance(failure.value, BrokerError | StorageError):
-            self.log.failure(
-                "{channel}: {what} could not be taken",
-                failure=failure,
-                channel=self._channel.name,
-                what=what,
-            )
+            unsaid = self._faults.due()  # the message centre sends it again, and again
+            if unsaid is not None:
+                self.log.failure(
+                    "{channel}: {what} could not be taken ({unsaid} more before)",
+                    failure=failure,
+                    channel=self._channel.name,
+                    what=what,
+                    unsaid=unsaid,
+                )
             self._metrics.errors.labels(what).inc()
         return response_to(pdu, command_status=self._dialect.unavailable_status)

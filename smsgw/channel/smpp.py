@@ -57,6 +57,10 @@ PATIENCE = 600.0
 """Seconds after which a message that is throttled again and again goes back to its queue: a broker takes
 back what is unsettled for half an hour, and the connection with it."""
 
+SPREAD = 20.0
+"""Seconds after which a message whose parts are taken too slowly goes back to its queue, so that the ledger
+knows those that were: their receipts come meanwhile, and wait no longer than `receipts.park`."""
+
 UNKNOWN_ATTEMPTS = 3
 """Attempts that a message is worth whose status is in no table: it may pass, but don't count on it."""
 
@@ -175,8 +179,10 @@ class SmppSession:
         if not isinstance(cut, Cut):
             return cut
         taken, status = list(map(Part, cut.taken)), None
-        until = channel.now() + PATIENCE
+        began = channel.now()
         while len(taken) < len(cut.parts):
+            if len(taken) > len(cut.taken) and channel.now() >= began + SPREAD:
+                return cut.broken_off(Unsent("its parts take too long"), channel.account, taken)
             if self._leaving or not (pace.take() or await pace.wait(self)):
                 return cut.broken_off(Unsent(NO_MORE), channel.account, taken)
             answered: Deferred[Answer] = Deferred()
@@ -191,7 +197,7 @@ class SmppSession:
             elif outcome is not None:
                 self._broke_off(outcome, Interrupted(pdu, submission, cut, tuple(taken)))
                 return cut.broken_off(outcome, channel.account, taken)
-            elif now >= until:
+            elif now >= began + PATIENCE:
                 return cut.broken_off(
                     Unsent("held back by the message centre for too long"), channel.account, taken
                 )
@@ -304,7 +310,7 @@ class SmppChannel:
         self._endpoint = endpoint
         self._upstream = upstream
         self.clock = clock
-        self.receiving = Receiving(self, settings.dialect, upstream, metrics)
+        self.receiving = Receiving(self, settings.dialect, upstream, metrics, clock)
         self._up: set[SmppSession] = set()
         self.sessions = [
             SmppSession(self, f"{name}#{number}{suffix}", bind)

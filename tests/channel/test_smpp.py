@@ -955,6 +955,22 @@ def test_throttled_again_and_again_it_goes_back_at_last() -> None:
     assert len(rig.centre.submits) < 40
 
 
+def test_what_was_taken_of_a_message_is_told_before_its_receipts_are_given_up() -> None:
+    rig = bound()
+    rig.centre.answer = lambda pdu: takes(pdu) if len(rig.centre.submits) == 1 else refuses(0x58)(pdu)
+    outcome = rig.send(LONG)
+    for _ in range(40):
+        rig.wait(1)
+    ((word, progress),) = [(each.error, each.progress) for each in outcome if isinstance(each, Unsent)]
+    assert word == "its parts take too long"
+    assert progress is not None
+    assert progress.ids == ("A2",)
+    again = rig.send(LONG, progress=progress)
+    for _ in range(40):
+        rig.wait(1)
+    assert again == []  # nothing new is known
+
+
 def test_a_throttled_message_is_not_sent_again_when_the_session_is_to_end() -> None:
     rig = bound()
     rig.centre.answer = is_silent
@@ -1039,6 +1055,17 @@ def test_a_fault_of_ours_takes_no_receipt_either() -> None:
     rig.gateway.word = lambda: fail(ZeroDivisionError("ours"))
     assert rig.receive() == [(DeliverSmResp.__name__, 0x64)]
     assert rig.count("errors", "receipt") == 1
+
+
+def test_a_receipt_that_fails_each_time_it_comes_does_not_flood_the_log(logged: list[dict[str, Any]]) -> None:
+    rig = bound()
+    rig.gateway.word = lambda: fail(ZeroDivisionError("ours"))
+    for _ in range(30):
+        rig.receive()
+        rig.wait(1)
+    said = [formatEvent(line) for line in logged if line["log_level"] is LogLevel.critical]
+    assert rig.count("errors", "receipt") == 30
+    assert said == [f"acme: receipt could not be taken ({unsaid} more before)" for unsaid in (0, 9, 9)]
 
 
 def test_what_a_store_that_stands_still_leaves_unanswered_is_bounded_over_all_links() -> None:
