@@ -163,7 +163,7 @@ class Openings:
         """Take no more from the modem, and let it clear what is stored: else it would come twice."""
         until = self._clock.seconds() + PARTING
         await self._taking.finish(PARTING)
-        while protocol.open and not protocol.connection.at_rest and self._clock.seconds() < until:
+        while self.ready and not protocol.connection.at_rest and self._clock.seconds() < until:
             await deferLater(self._clock, STEP)
 
     def _count(self, result: str) -> None:

@@ -302,8 +302,6 @@ class SmppChannel:
         self.retry: Sequence[float] = settings.retry
         self.cutter = SmppCutter(settings, self.account)
         self.pace = Pace(settings.rate, clock)
-        metrics.pace.labels(name).set_function(lambda: self.pace.rate)
-        metrics.paused.labels(name).set_function(lambda: self.pace.paused)
         self.metrics = metrics
         self.now = now
         self.last_error: str | None = None
@@ -336,6 +334,9 @@ class SmppChannel:
         return index_key(smsc_id)
 
     def start(self) -> None:
+        # a reload makes channels that it does not start: the one that works is to be seen
+        self.metrics.pace.labels(self.name).set_function(lambda: self.pace.rate)
+        self.metrics.paused.labels(self.name).set_function(lambda: self.pace.paused)
         for session in self.sessions:
             session.link.start()
 

@@ -327,7 +327,7 @@ def test_a_stop_ends_in_every_state(tmp_path: Path, drains: bool) -> None:
             wire.drains = drains
         if state == "waiting":
             rig.wire.lose()
-        assert rig.stop(), state
+        assert rig.stop(1.5), state
         rig.wait(100)
         assert rig.session.link.state.name == "stopped"
         assert all(wire.gone for wire in rig.port.wires)

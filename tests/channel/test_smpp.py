@@ -1342,3 +1342,18 @@ def test_reprs_say_how_a_session_is() -> None:
         "<session acme#1 BindTransceiver: up since 2023-11-14 22:13:20Z, 1/3 unanswered>"
     )
     assert "hunter2" not in repr(rig.channel)
+
+
+def test_a_channel_that_is_made_and_not_started_is_not_seen() -> None:
+    rig = Rig(rate=7.0).start()
+    SmppChannel(
+        "acme",
+        SmppSettings(endpoint="tcp:192.0.2.1:2775", system_id="acme", rate=9.0),
+        rig.endpoint,  # type: ignore[arg-type]
+        upstream=rig.gateway,
+        metrics=rig.metrics,
+        clock=rig.clock,
+        now=rig.now,
+    )
+    (sample,) = next(iter(rig.metrics.pace.collect())).samples
+    assert sample.value == 7.0
