@@ -168,7 +168,11 @@ class GsmSession:
     # -- outgoing -------------------------------------------------------------------------------
 
     async def deliver(self, submission: Submission) -> Outcome:
-        """See `smsgw.channel.base.Session.deliver`. The parts of a message leave in one run."""
+        """See `smsgw.channel.base.Session.deliver`.
+
+        The parts of a message leave in one run, whatever the rate: the radio link stays open between them,
+        and the first one's report finds its message. The next message waits for all their tokens.
+        """
         channel = self.channel
         cut = channel.cutter.cut(submission)
         if not isinstance(cut, Cut):
@@ -179,7 +183,11 @@ class GsmSession:
         if not self.open:
             return cut.broken_off(Unsent(NOT_READY), channel.account, taken)
         while len(taken) < len(cut.parts):
-            if self._leaving or not (channel.pace.take() or await channel.pace.wait(self)):
+            if self._midway:
+                channel.pace.owe()
+            elif not (channel.pace.take() or await channel.pace.wait(self)):
+                return cut.broken_off(Unsent(NOT_READY), channel.account, taken)
+            if self._leaving:
                 return cut.broken_off(Unsent(NOT_READY), channel.account, taken)
             answered: Deferred[Answer] = Deferred()
             tpdu = self._send(submission, cut.parts[len(taken)], answered)

@@ -73,6 +73,11 @@ class Pace:
         self._bucket.take()
         return True
 
+    def owe(self) -> None:
+        """Take a token whether it is there or not; who comes next waits so much longer."""
+        self._bucket.fill(self._clock.seconds())
+        self._bucket.take()
+
     def wait(self, owner: Hashable) -> Deferred[bool]:
         """Take a token that is not there yet: fires with True when it is, with False if `release` came first.
 

@@ -205,3 +205,21 @@ def test_a_timer_that_fires_early_waits_on() -> None:
     assert line.names == "a"
     line.clock.advance(0.5)
     assert line.names == "ab"
+
+
+def test_what_is_owed_is_waited_for_by_who_comes_next() -> None:
+    line = Line(1)
+    line.ask("a")
+    line.pace.owe()
+    line.pace.owe()
+    line.ask("b")
+    line.clock.advance(2.9)
+    assert line.names == "a"
+    line.clock.advance(0.2)
+    assert line.names == "ab"
+
+
+def test_without_a_limit_nothing_is_owed() -> None:
+    pace = Line(0).pace
+    pace.owe()
+    assert pace.take()
