@@ -98,6 +98,10 @@ class Outgoing:
         """Messages taken and not yet settled, of one channel or of all."""
         return sum(feed.carrying for feed in self._all() if channel in (None, feed.session.channel))
 
+    def asked(self) -> Deferred[None]:
+        """Fires when the ledger has been asked to remember all messages that were taken so far."""
+        return self._settling.asked()
+
     def _all(self) -> Iterator[Feed]:
         """The feeds of all sessions, those included that a session had before its link was lost."""
         yield from self.feeds.values()

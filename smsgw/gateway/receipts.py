@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -30,6 +30,9 @@ SWEEP = 5.0
 
 STEP = 500
 """Rows that one step of a sweep takes at most."""
+
+PATIENCE = 1.0
+"""Seconds that receipts wait for messages to be remembered: a ledger that can't write fails them too."""
 
 GROUP = 1000
 """Receipts that are claimed together at most."""
@@ -65,6 +68,9 @@ class Receipts:
         self._outbox: Outbox[Owed] = Outbox(
             owed=ledger.owed, publish=self._tell, clear=ledger.clear, errors=metrics.errors.labels("receipts")
         )
+        self.settled: Callable[[], Deferred[None]] = lambda: succeed(None)
+        """Fires when the ledger has been asked for all messages that were taken so far."""
+        self._timers = clock
         self._gathered: list[_Came] = []
         self._claiming = False
         self._clock = LoopingCall(self._sweep)
@@ -93,6 +99,7 @@ class Receipts:
     async def _claim_gathered(self) -> None:
         """As `smsgw.gateway.settling`: while the ledger writes one group, the next gathers."""
         while self._gathered:
+            await self.settled().addTimeout(PATIENCE, self._timers, onTimeoutCancel=lambda *_: None)
             group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
             claimed = await self._claim(group)
             # while these are told, the next ones are claimed

@@ -96,6 +96,7 @@ class Gateway(Service):
             dedupe=dedupe,
             limited=limited,
         )
+        self.receipts.settled = self.outgoing.asked
         self.router = Router(
             broker, self.durable, rules, self.channels, delay=route_delay, metrics=self.metrics, clock=clock
         )

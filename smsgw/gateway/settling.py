@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from smsgw.gateway.carrying import Carried
@@ -52,6 +52,7 @@ class Settling:
         self._over = over
         self._gathered: list[Carried] = []
         self._remembering = False
+        self._waiting: list[Deferred[None]] = []
         self._unpaid = 0
 
     def add(self, taken: Carried) -> None:
@@ -63,8 +64,23 @@ class Settling:
     async def _settle(self) -> None:
         while self._gathered:
             group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
-            await self._remember(group)
+            remembered = Deferred.fromCoroutine(self._remember(group))
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
+            await remembered
         self._remembering = False
+
+    def asked(self) -> Deferred[None]:
+        """Fires when the ledger has been asked to remember what was added: what it is asked next comes after.
+
+        Receipts wait for it, so that one that follows its response at once finds its message.
+        """
+        if not self._gathered:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return waiting
 
     async def _remember(self, group: Sequence[Carried]) -> None:
         accepted = [each.acceptance for each in group]

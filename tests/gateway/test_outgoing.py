@@ -882,6 +882,22 @@ def test_while_the_ledger_writes_one_group_the_next_gathers(line: Line) -> None:
     assert line.consumer.unsettled == 0
 
 
+def test_it_is_known_when_the_ledger_has_been_asked_for_all(line: Line) -> None:
+    assert line.outgoing.asked().called
+    line.ledger.held = []
+    line.take(OK)
+    assert line.outgoing.asked().called  # the ledger has it already
+    line.take(OK, message_id="m2")
+    asked, given_up = line.outgoing.asked(), line.outgoing.asked()
+    given_up.addErrback(lambda failure: failure.trap(CancelledError))
+    given_up.cancel()
+    assert not asked.called
+    line.told()
+    asked.addCallback(lambda _: line.story.append("asked"))
+    line.ledger.proceed()
+    assert "asked" in line.told()
+
+
 def test_of_a_group_only_the_culprit_fails(line: Line) -> None:
     """An error of ours with one message: the others of its group are settled, it goes to the dead."""
     line.ledger.held = []

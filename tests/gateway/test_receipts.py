@@ -128,6 +128,23 @@ def test_while_the_ledger_claims_one_group_the_next_gathers(desk: Desk) -> None:
     assert desk.owed() == []
 
 
+@pytest.mark.parametrize("remembered", [True, False])
+def test_receipts_wait_a_little_for_messages_to_be_remembered(desk: Desk, remembered: bool) -> None:
+    """Else one that follows its response at once would be parked, and found again."""
+    desk.accept()
+    settled: Deferred[None] = Deferred()
+    desk.receipts.settled = lambda: settled
+    answered = desk.receive()
+    assert desk.told() == []
+    if remembered:
+        settled.callback(None)
+    else:
+        desk.clock.advance(receipts.PATIENCE)
+    assert desk.told()[0] == "claim"
+    assert result(answered) == "text"
+    assert desk.clock.getDelayedCalls() == []
+
+
 def test_of_several_receipts_only_the_culprit_fails(desk: Desk) -> None:
     """An event that can't be told fails its receipt; the others are answered."""
     for number in range(3):
