@@ -236,6 +236,13 @@ def _impossible_gsm(path: str, channel: GsmSettings) -> Iterator[Problem]:
         found = getattr(channel, name)
         if found is not None and not re.fullmatch(form, found):
             yield Problem(f"{path}.{name.rstrip('_')}", f"expected {expected}, found {shown(found)}")
+    if channel.quiet is not None and len(set(channel.quiet.split("-"))) == 1:
+        yield Problem(f"{path}.quiet", f"no hour is left to send in; found {shown(channel.quiet)}")
+    for name in channel.timers.__struct_fields__:
+        if not getattr(channel.timers, name):
+            yield Problem(f"{path}.timers.{name}", "a modem needs time: expected more than 0")
+    if not channel.poll:
+        yield Problem(f"{path}.poll", "expected more than 0")
     if channel.pin is not None and not re.fullmatch(r"[0-9]{4,8}", channel.pin.reveal()):
         yield Problem(f"{path}.pin", "a PIN has 4 to 8 digits; this one has not")
     if channel.endpoint.startswith(f"{PREFIX}:"):

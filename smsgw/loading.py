@@ -19,7 +19,14 @@ import msgspec
 from msgspec.structs import replace
 
 from smsgw.broker.topology import ROUTE_KEY
-from smsgw.channel_settings import CHANNEL_TYPES, ChannelSettings, NullSettings, impossible, queue_of
+from smsgw.channel_settings import (
+    CHANNEL_TYPES,
+    ChannelSettings,
+    GsmSettings,
+    NullSettings,
+    impossible,
+    queue_of,
+)
 from smsgw.config import (
     Broker,
     Configuration,
@@ -288,6 +295,16 @@ def _impossible(configuration: Configuration) -> Iterator[Problem]:
         yield Problem("channels", f'no queue can be named "{ROUTE_KEY}": that key goes to the routing rules')
     for name, channel in configuration.channels.items():
         yield from impossible(f"channels.{name}", channel)
+    yield from _one_modem_twice(configuration)
+
+
+def _one_modem_twice(configuration: Configuration) -> Iterator[Problem]:
+    ports: dict[str, str] = {}
+    for name, channel in configuration.channels.items():
+        if isinstance(channel, GsmSettings):
+            other = ports.setdefault(channel.endpoint.partition(":baudrate")[0], name)
+            if other != name:
+                yield Problem(f"channels.{name}.endpoint", f'the port of channel "{other}" already')
 
 
 def _impossible_broker(configuration: Configuration) -> Iterator[Problem]:

@@ -483,6 +483,12 @@ def gsm(**settings: Any) -> dict[str, Any]:
     return {"channels": {"sim1": {**GSM, **settings}}}
 
 
+def test_two_modems_have_two_ports() -> None:
+    other = "serial:/dev/serial/by-id/usb-X:baudrate=9600"
+    table = {"channels": {"sim1": GSM, "sim2": {**GSM, "endpoint": other}}}
+    assert problems(table) == ['channels.sim2.endpoint: the port of channel "sim1" already']
+
+
 def test_a_modem_with_everything() -> None:
     table = gsm(
         **{
@@ -517,6 +523,9 @@ def test_a_modem_with_everything() -> None:
         ({"buget": {}}, 'channels.sim1.buget: unknown key; did you mean "budget"?'),
         ({"budget": {"year": 1}}, "channels.sim1.budget.year: unknown key; known here: day, hour, minute, month"),
         ({"budget": {"day": 0}}, "channels.sim1.budget.day: expected a whole number >= 1, found 0"),
+        ({"quiet": "22:00-22:00"}, 'channels.sim1.quiet: no hour is left to send in; found "22:00-22:00"'),
+        ({"timers": {"submit": 0}}, "channels.sim1.timers.submit: a modem needs time: expected more than 0"),
+        ({"poll": 0}, "channels.sim1.poll: expected more than 0"),
         ({"quiet": "22-7"}, 'channels.sim1.quiet: expected hours of local time such as "22:00-07:00", found "22-7"'),
         ({"quiet": "24:00-07:00"}, 'channels.sim1.quiet: expected hours of local time such as "22:00-07:00", found "24:00-07:00"'),
         ({"imei": "123"}, 'channels.sim1.imei: expected 15 digits, found "123"'),

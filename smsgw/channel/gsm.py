@@ -430,5 +430,6 @@ class GsmChannel:
             text = statefile.read(self._spent)
             return msgspec.json.decode(text or "{}", type=dict[str, tuple[str, int]])
         except (OSError, msgspec.DecodeError) as error:
-            self.log.error("{path}: {problem}; counts from zero", path=str(self._spent), problem=str(error))
+            problem = getattr(error, "strerror", None) or str(error)
+            self.log.error("{path}: {problem}; counts from zero", path=str(self._spent), problem=problem)
             return {}

@@ -2,7 +2,7 @@
 
 Before a PIN is sent it is written down, by the channel's name and by the modem's IMEI, so that neither a
 crash at any moment nor another name for the same modem tries it again. When the SIM is open the files go.
-What can't be read counts as tried; what can't be written is not tried.
+A file that makes no sense counts as tried; where files can't be read or written, none is tried.
 
 A file holds no PIN, but a salted hash of one: enough to see that it is the same, and no more secret than
 a PIN's ten thousand possibilities can be. An operator who knows better removes the file.
@@ -34,7 +34,12 @@ class RememberedPins(Pins):
         self._files = [self._own, *([self._folder / f"imei-{imei}.pin"] if imei else [])]
 
     def may_try(self, pin: str) -> bool:
-        return super().may_try(pin) and not any(_is_of(file, pin) for file in self._files)
+        """Raises `Halted` where it can't be seen whether it was tried."""
+        try:
+            return super().may_try(pin) and not any(_is_of(file, pin) for file in self._files)
+        except OSError as error:
+            reason = f"{error.filename or self._folder}: {error.strerror}"
+            raise Halted(f"whether the PIN was tried can't be seen: {reason}", reopen=True) from error
 
     def trying(self, pin: str) -> None:
         """Raises `Halted` where it can't be made durable: the PIN is not sent, then."""
@@ -65,7 +70,7 @@ def _is_of(file: Path, pin: str) -> bool:
             return False
         salt, found = text.split()
         return hmac.compare_digest(found, _hash(bytes.fromhex(salt), pin))
-    except (OSError, ValueError):
+    except ValueError:
         return True
 
 

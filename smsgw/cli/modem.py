@@ -54,6 +54,8 @@ def modem(file: str, as_json: bool, patience: float, name: str, what: str, code:
         raise Failed(f"channels.{name}: no modem has that name")
     if what == "ussd" and not code:
         raise click.UsageError("ussd needs a CODE, such as '*100#'")
+    if what != "ussd" and code:
+        raise click.UsageError(f"{what} takes no CODE")
     asked = cast(Asked, what)
 
     async def work(reactor: Any) -> int:
@@ -101,7 +103,9 @@ async def _alone(
         if what == "probe" and not channel.session.ready:
             what = "info"
         answer = await ask({name: channel}, name, what, code)
-        return answer if channel.session.ready else {**answer, "problem": "it does not get ready"}
+        if channel.session.ready:
+            return answer
+        return {**answer, "problem": channel.session.link.state.error or "it does not get ready"}
     finally:
         await channel.stop()
 

@@ -99,6 +99,15 @@ def test_a_file_that_can_t_be_read_counts_as_tried(tmp_path: Path, text: str) ->
     assert RememberedPins(tmp_path, "other").may_try("1234")
 
 
+def test_where_it_cannot_be_seen_whether_a_pin_was_tried_it_is_not_tried_and_said(tmp_path: Path) -> None:
+    (tmp_path / "sim1.pin").mkdir()  # as good as a file that belongs to somebody else
+    modem = locked()
+    rig = Rig(tmp_path, modem, pin=Secret("1234"))
+    rig.start()
+    assert modem.pins_entered == 0
+    assert "can't be seen" in str(rig.session.link.state)
+
+
 def test_a_file_of_a_pin_is_private_and_holds_none(tmp_path: Path) -> None:
     pins = RememberedPins(tmp_path / "modems", "sim1")
     pins.trying("1234")

@@ -44,27 +44,6 @@ async def main(reactor):
 
 react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
 """
-TAKE = """
-import os, sys
-from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater, react
-from smsgw.loading import load
-from smsgw.gateway.assembly import broker_of
-
-async def main(reactor):
-    broker = broker_of(load(sys.argv[1], os.environ), reactor)
-    broker.start()
-    await broker.ready()
-    def show(delivery):
-        print(delivery.body.decode(), flush=True)
-        delivery.ack()
-    consumer = broker.consume("smsgw.inbound", 100, show)
-    await deferLater(reactor, 0.5)
-    await consumer.cancel()
-    await broker.stop()
-
-react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
-"""
 
 
 def publish(gateway: Gateway, count: int) -> None:
@@ -96,8 +75,7 @@ class Ends:
         return Counter(self.finals.values())
 
     def take_inbound(self) -> None:
-        command = [sys.executable, "-c", TAKE, self.config]
-        taken = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        taken = smsgw("events", "-c", self.config, "--inbound", "--json")
         self.inbound.update(json.loads(line)["text"] for line in taken.splitlines())
 
     def wait_inbound(self, texts: set[str], seconds: float = 40) -> None:
