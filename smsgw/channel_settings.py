@@ -124,6 +124,7 @@ class GsmSettings(Common, frozen=True, kw_only=True):
     receive: Literal["auto", "direct", "stored"] = "auto"
     budget: Budget = Budget()
     quiet: str | None = None
+    loop: Annotated[int, msgspec.Meta(ge=0)] = 20
     poll: Duration = Duration(60)
     reset_command: tuple[str, ...] = ()
     reconnect: Duration = Duration(5)

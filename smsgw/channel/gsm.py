@@ -22,6 +22,7 @@ from smsgw.channel.budget import Hold, Spending, quiet_hold
 from smsgw.channel.cut import Cut, GsmCutter
 from smsgw.channel.late import Interrupted
 from smsgw.channel.link import Backoff, Link
+from smsgw.channel.loops import Loops
 from smsgw.channel.modem_answers import outcome_of, smsc_id
 from smsgw.channel.modem_receiving import ModemReceiving
 from smsgw.channel.modem_told import Telling, facts
@@ -50,7 +51,7 @@ from smsgw.gsm.settings import Settings
 from smsgw.gsm.shapes import Submit
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
-from smsgw.outcome import Accepted, Broken, Expired, Outcome, Part, Refused, Unknown, Unsent
+from smsgw.outcome import Accepted, Broken, Expired, Later, Outcome, Part, Refused, Unknown, Unsent
 from smsgw.sms import split
 
 LOOK_AGAIN = 30.0
@@ -174,6 +175,8 @@ class GsmSession:
         and the first one's report finds its message. The next message waits for all their tokens.
         """
         channel = self.channel
+        if channel.loops.looping(submission.message.to, channel.now()):
+            return Later(f"a loop: {channel.loops.limit} messages from this number within a minute")
         cut = channel.cutter.cut(submission)
         if not isinstance(cut, Cut):
             return cut
@@ -360,7 +363,8 @@ class GsmChannel:
         self._spent = state / f"{name}.budget"
         self._unsaved = Seldom(clock, 600.0)
         self.spending = Spending(settings.budget)
-        self.receiving = ModemReceiving(self, settings.from_ or "", upstream, metrics)
+        self.loops = Loops(settings.loop)
+        self.receiving = ModemReceiving(self, settings.from_ or "", upstream, metrics, self._heard)
         self.session = GsmSession(self, f"{name}#1")
         self.sessions = [self.session]
 
@@ -373,6 +377,9 @@ class GsmChannel:
     @property
     def sessions_up(self) -> int:
         return 1 if self.session.open else 0
+
+    def _heard(self, source: str) -> None:
+        self.loops.came(source, self.now())
 
     def receipted(self, parts: int) -> Sequence[int]:
         return range(1, parts + 1)

@@ -6,6 +6,7 @@ network, once it is durable; else kept, so that it comes again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -35,11 +36,20 @@ class ModemReceiving:
 
     log = Logger()
 
-    def __init__(self, channel: Channel, number: str, upstream: Upstream, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        number: str,
+        upstream: Upstream,
+        metrics: Metrics,
+        heard: Callable[[str], None] = lambda source: None,
+    ) -> None:
+        """`heard` is told the number that each message came from."""
         self._channel = channel
         self._number = number
         self._upstream = upstream
         self._metrics = metrics
+        self._heard = heard
 
     def took(self, event: Received) -> Deferred[bool]:
         """Fires with whether it is durable. Never fails."""
@@ -50,6 +60,7 @@ class ModemReceiving:
     def _message(self, event: MessageReceived | Undeciphered) -> Deferred[None]:
         if isinstance(event, MessageReceived):
             source, found = event.tpdu.originator.number, fragment(event.tpdu)
+            self._heard(source)
         else:
             source, found = "", _unread(event)
         return self._upstream.inbound(self._channel, source, self._number, found)

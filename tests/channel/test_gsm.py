@@ -252,6 +252,17 @@ def test_a_message_is_acknowledged_only_when_it_is_stored(rig: Rig) -> None:
     assert "AT+CNMA=0" in rig.modem.commands
 
 
+def test_a_number_that_sends_without_end_is_answered_no_more_until_it_is_calm(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, loop=3).start()
+    for _ in range(3):
+        rig.hear(direct())
+        rig.flow()
+    assert len(rig.gateway.inbounds) == 3, "what comes is published all the same"
+    assert rig.send(to="+46700000002") == [Later("a loop: 3 messages from this number within a minute")]
+    assert rig.modem.sent == []
+    assert isinstance(rig.send(to="+46700000003")[0], Accepted)
+
+
 def test_a_message_that_can_t_be_stored_is_declined(rig: Rig) -> None:
     rig.gateway.stored = lambda: fail(Unavailable("no broker"))
     rig.hear(direct())
