@@ -19,6 +19,7 @@ from smsgw.smpp.dialect import Dialect, ReceiptState
 from smsgw.smpp.operations import DataSm, DeliverSm, Pdu
 
 Mark: TypeAlias = Literal["esm_class", "tlv", "pattern"]
+_Tlvs: TypeAlias = dict[int, int | str | bytes]
 
 LONGEST = 255
 """Characters kept of a field, and of an id in a response: those have at most 65, and travel in headers."""
@@ -85,18 +86,19 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(pdu: Pdu, dialect: Dialect) -> Receipt | None:
     """The receipt that a deliver_sm or data_sm is, None if it is none. Never raises."""
-    if not isinstance(pdu, DeliverSm | DataSm):
+    if not isinstance(pdu, _CARRIERS):
         return None
-    fields = scan(_text(pdu))
-    mark = _mark(pdu, fields, dialect)
+    tlvs = dict(reversed(pdu.tlvs))  # the first of a tag counts
+    fields = scan(_text(pdu, tlvs))
+    mark = _mark(pdu, tlvs, fields, dialect)
     if mark is None:
         return None
-    stat = STAT_OF.get(_integer(pdu.tlv(Tag.MESSAGE_STATE))) or _word(fields.get("stat")) or ""
+    stat = STAT_OF.get(_integer(tlvs.get(Tag.MESSAGE_STATE))) or _word(fields.get("stat")) or ""
     return Receipt(
-        id=_string(pdu.tlv(Tag.RECEIPTED_MESSAGE_ID)) or fields.get("id") or None,
+        id=_string(tlvs.get(Tag.RECEIPTED_MESSAGE_ID)) or fields.get("id") or None,
         state=_state(stat, pdu.esm_class, dialect),
         stat=stat,
-        err=_word(fields.get("err")) or _network_error(pdu.tlv(Tag.NETWORK_ERROR_CODE)),
+        err=_word(fields.get("err")) or _network_error(tlvs.get(Tag.NETWORK_ERROR_CODE)),
         done=fields.get("done date") or None,
         sub=_count(fields.get("sub")),
         dlvrd=_count(fields.get("dlvrd")),
@@ -105,13 +107,15 @@ def parse(pdu: Pdu, dialect: Dialect) -> Receipt | None:
     )
 
 
+_CARRIERS = (DeliverSm, DataSm)
+
 # plain integers: an operation on an IntFlag costs a microsecond
 _UDHI = int(EsmClass.UDHI)
 _INTERMEDIATE = int(EsmClass.INTERMEDIATE_NOTIFICATION)
 _MARKED = int(EsmClass.DELIVERY_RECEIPT) | _INTERMEDIATE
 
 _NAMES = {
-    spelling[::-1]: name
+    f":{spelling[::-1]}": name
     for name, spellings in {
         "id": ("id",),
         "sub": ("sub",),
@@ -124,29 +128,37 @@ _NAMES = {
     }.items()
     for spelling in spellings
 }
+_SPELLINGS = "|".join(key[1:] for key in _NAMES)
 # backwards, since a colon is rare, and found at once
-_KEY = re.compile(rf":[ \t]{{0,8}}({'|'.join(_NAMES)})(?![a-z0-9_-])", re.IGNORECASE | re.ASCII)
+_KEY = re.compile(rf"(:[ \t]{{0,8}}(?:{_SPELLINGS}))(?![a-z0-9_-])", re.IGNORECASE | re.ASCII)
 _PADDING = " \t\r\n\0,;"
 
 
 def scan(text: str) -> dict[str, str]:
     """The fields of a receipt's text by their names in lower case; the first of a name counts."""
     fields: dict[str, str] = {}
-    size = end = len(text)
-    for key in _KEY.finditer(text[::-1]):
-        name = _NAMES[key[1].lower()]
-        start = size - key.start()
+    pieces = _KEY.split(text[::-1])
+    behind = 0
+    for place in range(1, len(pieces), 2):
+        name = _NAMES.get(pieces[place]) or _name(pieces[place])
         if name == "text":
-            fields = {name: text[start:].strip("\0")}
+            fields.clear()
+            behind = place
         else:
-            fields[name] = text[start:end].strip(_PADDING)[:LONGEST]
-        end = size - key.end()
+            fields[name] = pieces[place - 1][::-1].strip(_PADDING)[:LONGEST]
+    if behind:
+        fields["text"] = "".join(pieces[:behind])[::-1].strip("\0")
     return fields
 
 
-def _text(pdu: DeliverSm | DataSm) -> str:
+def _name(key: str) -> str:
+    """Of a key with blanks before its colon, or in upper case."""
+    return _NAMES[f":{key[1:].lstrip().lower()}"]
+
+
+def _text(pdu: DeliverSm | DataSm, tlvs: _Tlvs) -> str:
     octets = pdu.short_message if isinstance(pdu, DeliverSm) else b""
-    payload = pdu.tlv(Tag.MESSAGE_PAYLOAD)
+    payload = tlvs.get(Tag.MESSAGE_PAYLOAD)
     if not octets and isinstance(payload, bytes):
         octets = payload
     if octets and pdu.esm_class & _UDHI:
@@ -157,10 +169,10 @@ def _text(pdu: DeliverSm | DataSm) -> str:
 _REPORTING = frozenset(("sub", "dlvrd", "submit date", "done date", "err"))
 
 
-def _mark(pdu: DeliverSm | DataSm, fields: dict[str, str], dialect: Dialect) -> Mark | None:
+def _mark(pdu: DeliverSm | DataSm, tlvs: _Tlvs, fields: dict[str, str], dialect: Dialect) -> Mark | None:
     if pdu.esm_class & _MARKED:
         return "esm_class"
-    if pdu.tlv(Tag.RECEIPTED_MESSAGE_ID) is not None:
+    if Tag.RECEIPTED_MESSAGE_ID in tlvs:
         return "tlv"
     reads_like_one = fields.get("id") and fields.get("stat") and not _REPORTING.isdisjoint(fields)
     return "pattern" if reads_like_one and dialect.receipts == "pattern" else None
