@@ -82,13 +82,17 @@ class Cutter:
         return self._parts(message, lambda: self._references.next(message.to, submission.id))
 
     def _parts(self, message: Message, reference: Callable[[], int]) -> Cut | Refused:
-        header = bytes.fromhex(message.udh) if message.udh else b""
-        parsed = udh.parse(header) if header else udh.NONE
-        if parsed.problem is not None or parsed.length != len(header):
-            return Refused(f"udh: {parsed.problem or 'octets after the user data header'}")
+        header: bytes = b""
+        elements: tuple[udh.Element, ...] = ()
+        if message.udh:
+            header = bytes.fromhex(message.udh)
+            parsed = udh.parse(header)
+            if parsed.problem is not None or parsed.length != len(header):
+                return Refused(f"udh: {parsed.problem or 'octets after the user data header'}")
+            elements = parsed.elements
         if message.text is None:
             return self._data(message.data or b"", header, reference)
-        return self._text(message, message.text, parsed.elements, reference)
+        return self._text(message, message.text, elements, reference)
 
     def _text(
         self, message: Message, text: str, elements: tuple[udh.Element, ...], reference: Callable[[], int]
@@ -109,7 +113,7 @@ class Cutter:
             max_parts=1 if a_part else settings.max_parts,
         )
         if isinstance(coding, Coding):
-            return Cut(split(coding, reference=reference() if coding.parts > 1 else None), replaced)
+            return Cut(split(coding, reference=reference() if len(coding.pieces) > 1 else None), replaced)
         if a_part and coding.position is None:
             return Refused("udh: its header says that the text is one part, and it does not fit one")
         return Refused(coding.problem)

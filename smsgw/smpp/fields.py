@@ -3,7 +3,8 @@
 A PDU class annotates each field with a *kind*: `Integer(1)`, `CString(21)`, `Octets(254)`, `Many(...)`.
 `plan()` compiles the annotations of a class into *steps*; neighbouring integers become one step with
 one precompiled `struct`. A step reads its values at an offset, appends them to a list and returns the
-next offset; the other way it takes its attributes from the PDU and appends octets to a list.
+next offset; the other way it takes its own of the PDU's values, which are a tuple in the order of the
+class's fields (`msgspec.structs.astuple`), and returns octets.
 
 Most of what a channel writes it has written before: one sender, the same flags, no times. So
 `plan_to_write` makes one step of the fields between those that vary, and that step remembers its octets
@@ -15,14 +16,14 @@ Reading is bounded by the frame alone, never by a length that the peer claims. W
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
-from operator import attrgetter
 from struct import Struct
 from struct import error as struct_error
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Protocol, TypeAlias, get_type_hints
 
 import msgspec
+from msgspec.structs import astuple
 
 from smsgw.errors import Misuse, SmsgwError
 from smsgw.smpp.constants import CommandStatus
@@ -103,11 +104,15 @@ class Many(msgspec.Struct, frozen=True):
     shapes: tuple[type[msgspec.Struct], ...]
 
 
+Write: TypeAlias = Callable[[tuple[Any, ...]], bytes]
+Read: TypeAlias = Callable[[bytes, int, list[Any]], int]
+
+
 class Writing(Protocol):
     """One stretch of a PDU's body, as it is written."""
 
-    def write(self, source: Any, out: list[bytes]) -> None:
-        """Append the octets of the attributes of `source`. Raises `EncodeError`."""
+    def write(self, values: tuple[Any, ...]) -> bytes:
+        """The octets of its own among the values of a structure. Raises `EncodeError`."""
 
 
 class Step(Writing, Protocol):
@@ -127,14 +132,12 @@ REMEMBERED = 1024
 class _IntegerRun:
     """Neighbouring integers, read and written by one struct."""
 
-    def __init__(self, names: list[str], sizes: list[int]) -> None:
+    def __init__(self, place: int, names: list[str], sizes: list[int]) -> None:
         self._names = names
         self._sizes = sizes
+        self._own = slice(place, place + len(names))
         self._struct = Struct(">" + "".join(_FORMATS[size] for size in sizes))
         self._length = self._struct.size
-        # attrgetter of one name gives the bare value, hence the branch
-        getter = attrgetter(*names)
-        self._values = getter if len(names) > 1 else lambda source: (getter(source),)
 
     def read(self, frame: bytes, offset: int, values: list[Any]) -> int:
         try:
@@ -150,15 +153,15 @@ class _IntegerRun:
             offset += size
         raise AssertionError("struct said that the frame is too short")
 
-    def write(self, source: Any, out: list[bytes]) -> None:
+    def write(self, values: tuple[Any, ...]) -> bytes:
+        own = values[self._own]
         try:
-            out.append(self._struct.pack(*self._values(source)))
+            return self._struct.pack(*own)
         except struct_error:
-            raise self._misfit(source) from None
+            raise self._misfit(own) from None
 
-    def _misfit(self, source: Any) -> EncodeError:
-        for name, size in zip(self._names, self._sizes, strict=True):
-            value = getattr(source, name)
+    def _misfit(self, own: tuple[Any, ...]) -> EncodeError:
+        for name, size, value in zip(self._names, self._sizes, own, strict=True):
             if not isinstance(value, int) or not 0 <= value < 1 << 8 * size:
                 return EncodeError(name, f"expected an integer of {size} octet(s), found {value!r}")
         raise AssertionError("struct said that a value does not fit")
@@ -167,7 +170,8 @@ class _IntegerRun:
 class _CStringStep:
     """`final`: nothing but TLVs can follow, so that a missing NUL at the frame's end is forgiven."""
 
-    def __init__(self, name: str, kind: CString, *, limit: int, final: bool) -> None:
+    def __init__(self, place: int, name: str, kind: CString, *, limit: int, final: bool) -> None:
+        self._place = place
         self._name = name
         self._kind = kind
         self._limit = limit
@@ -191,13 +195,14 @@ class _CStringStep:
             raise _missing(self._name, offset)
         raise _invalid(self._name, offset, f"no NUL within {min(rest, self._limit)} octets")
 
-    def write(self, source: Any, out: list[bytes]) -> None:
-        value = getattr(source, self._name)
-        out.append(c_string(self._name, value, self._kind) if value else b"\0")
+    def write(self, values: tuple[Any, ...]) -> bytes:
+        value = values[self._place]
+        return c_string(self._name, value, self._kind) if value else b"\0"
 
 
 class _OctetsStep:
-    def __init__(self, name: str, kind: Octets) -> None:
+    def __init__(self, place: int, name: str, kind: Octets) -> None:
+        self._place = place
         self._name = name
         self._size = kind.size
 
@@ -212,21 +217,22 @@ class _OctetsStep:
         values.append(frame[start:end])
         return end
 
-    def write(self, source: Any, out: list[bytes]) -> None:
-        value = getattr(source, self._name)
+    def write(self, values: tuple[Any, ...]) -> bytes:
+        value = values[self._place]
         if not isinstance(value, bytes):
             raise EncodeError(self._name, f"expected bytes, found {type(value).__name__}")
         if len(value) > self._size:
             raise EncodeError(self._name, f"{len(value)} octets; it holds at most {self._size}")
-        out.append(_OCTET[len(value)])
-        out.append(value)
+        return _OCTET[len(value)] + value
 
 
 class _ManyStep:
-    def __init__(self, name: str, kind: Many) -> None:
+    def __init__(self, place: int, name: str, kind: Many) -> None:
+        self._place = place
         self._name = name
         self._shapes = kind.shapes
         self._plans = {shape: plan(shape, last=False) for shape in kind.shapes}
+        self._writes = {shape: writes_of(steps) for shape, steps in self._plans.items()}
         self._flagged = len(kind.shapes) > 1
 
     def read(self, frame: bytes, offset: int, values: list[Any]) -> int:
@@ -262,54 +268,64 @@ class _ManyStep:
             raise _invalid("dest_flag", offset, f"{flag} is none of 1 to {len(self._shapes)}")
         return self._shapes[flag - 1]
 
-    def write(self, source: Any, out: list[bytes]) -> None:
-        items = getattr(source, self._name)
+    def write(self, values: tuple[Any, ...]) -> bytes:
+        items = values[self._place]
         if len(items) > 255:
             raise EncodeError(self._name, f"{len(items)} of them; at most 255 can be counted")
-        out.append(bytes((len(items),)))
+        out = [_OCTET[len(items)]]
         for index, item in enumerate(items):
             try:
-                self._write_one(item, out)
+                out.append(self._write_one(item))
             except EncodeError as error:
                 raise EncodeError(f"{self._name}[{index}].{error.field}", error.problem) from None
+        return b"".join(out)
 
-    def _write_one(self, item: msgspec.Struct, out: list[bytes]) -> None:
+    def _write_one(self, item: msgspec.Struct) -> bytes:
         if type(item) not in self._plans:
             raise EncodeError("dest_flag", f"{type(item).__name__} is no shape of it")
-        if self._flagged:
-            out.append(bytes((self._shapes.index(type(item)) + 1,)))
-        for step in self._plans[type(item)]:
-            step.write(item, out)
+        flag = _OCTET[self._shapes.index(type(item)) + 1] if self._flagged else b""
+        return flag + write_all(self._writes[type(item)], astuple(item))
 
 
 class Repeated:
-    """Steps whose values are mostly the same from one PDU to the next."""
+    """Steps for the values from `start` to `stop`, mostly the same from one PDU to the next."""
 
-    def __init__(self, names: Sequence[str], steps: Sequence[Writing]) -> None:
-        self._values = attrgetter(*names)
-        self._steps = steps
-        self._written: dict[Any, bytes] = {}
+    def __init__(self, start: int, stop: int, steps: Sequence[Writing]) -> None:
+        self._own = slice(start, stop)
+        self._writes = writes_of(steps)
+        self._written: dict[tuple[Any, ...], bytes] = {}
 
     def __len__(self) -> int:
         """How many stretches it remembers, `REMEMBERED` at most."""
         return len(self._written)
 
-    def write(self, source: Any, out: list[bytes]) -> None:
-        values = self._values(source)
+    def write(self, values: tuple[Any, ...]) -> bytes:
+        own = values[self._own]
         try:
-            octets = self._written.get(values)
+            octets = self._written.get(own)
         except TypeError:  # a value without a hash: the step that it belongs to names the field
             octets = None
-        out.append(self._write(source, values) if octets is None else octets)
+        return self._write(values, own) if octets is None else octets
 
-    def _write(self, source: Any, values: Any) -> bytes:
-        out: list[bytes] = []
-        for step in self._steps:
-            step.write(source, out)
+    def _write(self, values: tuple[Any, ...], own: tuple[Any, ...]) -> bytes:
+        octets = write_all(self._writes, values)
         if len(self._written) >= REMEMBERED:
             self._written.clear()  # those in use are back at once
-        octets = self._written[values] = b"".join(out)
+        self._written[own] = octets
         return octets
+
+
+def writes_of(steps: Sequence[Writing]) -> tuple[Write, ...]:
+    """For `write_all`: to find a method costs as much as some of them do."""
+    return tuple(step.write for step in steps)
+
+
+def write_all(writes: tuple[Write, ...], values: tuple[Any, ...]) -> bytes:
+    """What the steps write, one after the other. Raises `EncodeError`."""
+    octets = b""
+    for write in writes:
+        octets += write(values)
+    return octets
 
 
 def c_string(field: str, value: str, kind: CString) -> bytes:
@@ -328,7 +344,10 @@ def c_string(field: str, value: str, kind: CString) -> bytes:
 
 
 def kinds(shape: type[msgspec.Struct]) -> dict[str, Any]:
-    """The fields of a class that stand on the wire, in their order, each with its kind."""
+    """The fields of a class that stand on the wire, in their order, each with its kind.
+
+    They are the first of its fields.
+    """
     hints = get_type_hints(shape, include_extras=True)
     described = ((name, getattr(hints[name], "__metadata__", None)) for name in shape.__struct_fields__)
     return {name: metadata[0] for name, metadata in described if metadata}
@@ -348,36 +367,42 @@ def plan_to_write(shape: type[msgspec.Struct], varying: Collection[str]) -> tupl
     if not varying:
         return _steps(table)
     steps: list[Writing] = []
+    start = 0
     for varies, names in groupby(table, key=varying.__contains__):
         stretch = {name: table[name] for name in names}
-        run = _steps(stretch)
-        steps += run if varies else (Repeated(tuple(stretch), run),)
+        stop = start + len(stretch)
+        run = _steps(stretch, start)
+        steps += run if varies else (Repeated(start, stop, run),)
+        start = stop
     return tuple(steps)
 
 
-def _steps(table: dict[str, Any], *, lenient: bool = False, last: bool = True) -> tuple[Step, ...]:
+def _steps(
+    table: dict[str, Any], start: int = 0, *, lenient: bool = False, last: bool = True
+) -> tuple[Step, ...]:
+    """`start` is the place of the table's first field among those of its class."""
     steps: list[Step] = []
     run: list[str] = []
-    for name, kind in table.items():
+    for place, (name, kind) in enumerate(table.items(), start):
         if isinstance(kind, Integer):
             run.append(name)
             continue
         if run:
-            steps.append(_run(run, table))
+            steps.append(_run(place - len(run), run, table))
             run = []
-        steps.append(_step(name, kind, lenient=lenient, final=last and name == list(table)[-1]))
+        steps.append(_step(place, name, kind, lenient=lenient, final=last and name == list(table)[-1]))
     if run:
-        steps.append(_run(run, table))
+        steps.append(_run(start + len(table) - len(run), run, table))
     return tuple(steps)
 
 
-def _run(names: list[str], table: dict[str, Any]) -> Step:
-    return _IntegerRun(names, [table[name].size for name in names])
+def _run(place: int, names: list[str], table: dict[str, Any]) -> Step:
+    return _IntegerRun(place, names, [table[name].size for name in names])
 
 
-def _step(name: str, kind: CString | Octets | Many, *, lenient: bool, final: bool) -> Step:
+def _step(place: int, name: str, kind: CString | Octets | Many, *, lenient: bool, final: bool) -> Step:
     if isinstance(kind, CString):
-        return _CStringStep(name, kind, limit=1 << 30 if lenient else kind.size, final=final)
+        return _CStringStep(place, name, kind, limit=1 << 30 if lenient else kind.size, final=final)
     if isinstance(kind, Octets):
-        return _OctetsStep(name, kind)
-    return _ManyStep(name, kind)
+        return _OctetsStep(place, name, kind)
+    return _ManyStep(place, name, kind)

@@ -17,11 +17,12 @@ from struct import error as struct_error
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from smsgw.errors import Misuse, PeerError
 from smsgw.smpp.constants import RESPONSE_BIT, CommandStatus, command_name
 from smsgw.smpp.fields import EncodeError as EncodeError  # noqa: PLC0414  callers catch it
-from smsgw.smpp.fields import FieldFault, Step, Writing, plan, plan_to_write
+from smsgw.smpp.fields import FieldFault, Read, Write, plan, plan_to_write, write_all, writes_of
 from smsgw.smpp.operations import *  # noqa: F403  one name for whoever needs a PDU
 from smsgw.smpp.operations import (
     PDUS,
@@ -74,8 +75,8 @@ class _Form(msgspec.Struct, frozen=True):
 
     shape: type[Pdu]
     command_id: int
-    steps: tuple[Step, ...]
-    writing: tuple[Writing, ...]
+    reads: tuple[Read, ...]
+    writes: tuple[Write, ...]
     bodyless: bool
 
 
@@ -86,8 +87,8 @@ _FORM_OF_ID = {
     int(command_id): _Form(
         shape,
         int(command_id),
-        plan(shape, lenient=command_id >= RESPONSE_BIT),
-        plan_to_write(shape, shape.varying),
+        tuple(step.read for step in plan(shape, lenient=command_id >= RESPONSE_BIT)),
+        writes_of(plan_to_write(shape, shape.varying)),
         shape in _BODYLESS,
     )
     for command_id, shape in PDUS.items()
@@ -101,17 +102,15 @@ def encode(pdu: Pdu, sequence_number: int | None = None) -> bytes:
     Raises:
         EncodeError: names the field that can't be written.
     """
-    out: list[bytes] = []
     form = _FORM_OF.get(type(pdu))
     if form is None:
-        out.append(_unknown_body(pdu))
-    elif not (form.bodyless and pdu.command_status and _is_bare(pdu)):
-        for step in form.writing:
-            step.write(pdu, out)
+        body, command_id = _unknown_body(pdu), pdu.command_id
+    elif form.bodyless and pdu.command_status and _is_bare(pdu):
+        body, command_id = b"", form.command_id
+    else:
+        body, command_id = write_all(form.writes, astuple(pdu)), form.command_id
     if pdu.tlvs:
-        write_tlvs(pdu.tlvs, out)
-    body = b"".join(out)
-    command_id = form.command_id if form else pdu.command_id
+        body += write_tlvs(pdu.tlvs)
     number = pdu.sequence_number if sequence_number is None else sequence_number
     try:
         return HEADER.pack(HEADER.size + len(body), command_id, pdu.command_status, number) + body
@@ -155,8 +154,8 @@ def decode(frame: bytes) -> Pdu:
     values: list[Any] = []
     offset = HEADER.size
     try:
-        for step in form.steps:
-            offset = step.read(frame, offset, values)
+        for read in form.reads:
+            offset = read(frame, offset, values)
         tlvs = read_tlvs(frame, offset) if offset < length else ()
     except FieldFault as fault:
         if status and command_id >= RESPONSE_BIT:

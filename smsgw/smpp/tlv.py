@@ -51,8 +51,9 @@ def _tlv_value(tag: int, octets: bytes) -> int | str | bytes:
     return octets
 
 
-def write_tlvs(tlvs: Tlvs, out: list[bytes]) -> None:
-    """Append the TLVs. Octets go out as they are, whatever the tag's kind. Raises `EncodeError`."""
+def write_tlvs(tlvs: Tlvs) -> bytes:
+    """The octets of the TLVs. Octets go out as they are, whatever the tag's kind. Raises `EncodeError`."""
+    out: list[bytes] = []
     for tag, value in tlvs:
         octets = value if isinstance(value, bytes) else _tlv_octets(tag, value)
         try:
@@ -60,6 +61,7 @@ def write_tlvs(tlvs: Tlvs, out: list[bytes]) -> None:
         except struct_error:
             raise _tlv_misfit(tag, f"tag and length ({len(octets)}) are two octets each") from None
         out.append(octets)
+    return b"".join(out)
 
 
 def _tlv_octets(tag: int, value: int | str) -> bytes:

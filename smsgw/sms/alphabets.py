@@ -24,6 +24,7 @@ ESCAPE = 0x1B
 _ESCAPE_OCTET = bytes((ESCAPE,))
 REPLACEMENT = "\ufffd"
 _NO_SEPTET = b"\xff"
+"""The one octet of an encoded text that is not ASCII."""
 
 
 class Alphabet:
@@ -53,7 +54,7 @@ class Alphabet:
             septets = text.encode("latin-1").translate(self._fast)
         except UnicodeEncodeError:
             septets = _NO_SEPTET
-        if _NO_SEPTET not in septets:
+        if septets.isascii():
             return septets
         return codecs.charmap_encode(text, "strict", self._full)[0]
 

@@ -137,7 +137,7 @@ def choose(
         return _ucs2(request, "asked for")
     if wanted == "latin1":
         return _latin1(request, "asked for")
-    packs = default_alphabet.startswith("gsm7")
+    packs = default_alphabet in ("gsm7", "gsm7-packed")
     found = _gsm7(request) if packs else _converted(request, default_alphabet)
     if isinstance(found, Coding) or found.position is None:
         return found

@@ -24,6 +24,8 @@ from smsgw.smpp.fields import (
     kinds,
     plan,
     plan_to_write,
+    write_all,
+    writes_of,
 )
 from smsgw.smpp.pdu import (
     PDUS,
@@ -487,7 +489,7 @@ def test_a_stretch_is_written_once() -> None:
 
 
 def test_what_is_remembered_has_a_bound() -> None:
-    stretch = Repeated(("source_addr",), plan(SubmitSm)[2:3])
+    stretch = Repeated(3, 4, plan(SubmitSm)[2:3])
     for number in range(REMEMBERED + 1):
         assert written((stretch,), SubmitSm(source_addr=f"{number}")) == f"{number}\0".encode()
         assert len(stretch) <= REMEMBERED
@@ -501,10 +503,7 @@ def test_what_can_not_be_written_is_not_remembered() -> None:
 
 
 def written(steps: Sequence[Writing], pdu: Pdu) -> bytes:
-    out: list[bytes] = []
-    for step in steps:
-        step.write(pdu, out)
-    return b"".join(out)
+    return write_all(writes_of(steps), msgspec.structs.astuple(pdu))
 
 
 # Answers
