@@ -6,9 +6,7 @@ one precompiled `struct`. A step reads its values at an offset, appends them to 
 next offset; the other way it takes its own of the PDU's values, which are a tuple in the order of the
 class's fields (`msgspec.structs.astuple`), and returns octets.
 
-Most of what a channel writes it has written before: one sender, the same flags, no times. So
-`plan_to_write` makes one step of the fields between those that vary, and that step remembers its octets
-by the fields' values.
+What recurs from one PDU to the next is remembered, see `smsgw.smpp.recurring`.
 
 Reading is bounded by the frame alone, never by a length that the peer claims. What does not fit is a
 `FieldFault`, which `smsgw.smpp.pdu.decode` turns into a `PduError` with everything known of the PDU.
@@ -16,8 +14,7 @@ Reading is bounded by the frame alone, never by a length that the peer claims. W
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
 from struct import Struct
 from struct import error as struct_error
 from typing import Any, Protocol, TypeAlias, get_type_hints
@@ -82,10 +79,14 @@ class Integer(msgspec.Struct, frozen=True):
 
 
 class CString(msgspec.Struct, frozen=True):
-    """A C-Octet String of at most `size` octets, its NUL counted. `exact`: empty or of that size."""
+    """A C-Octet String of at most `size` octets, its NUL counted. `exact`: empty or of that size.
+
+    `rare`: it is empty mostly, see `smsgw.smpp.recurring.plan_to_read`.
+    """
 
     size: int
     exact: bool = False
+    rare: bool = False
 
 
 class Octets(msgspec.Struct, frozen=True):
@@ -122,11 +123,11 @@ class Step(Writing, Protocol):
         """Append what stands at `offset` and return the offset behind it. Raises `FieldFault`."""
 
 
+_UNBOUNDED = 1 << 29
+"""More than any frame has, and still one digit of Python's integers."""
+
 _FORMATS = {1: "B", 2: "H", 4: "I"}
 _OCTET = tuple(bytes((value,)) for value in range(256))
-
-REMEMBERED = 1024
-"""Stretches of a class that are remembered: senders times flags, for all channels together."""
 
 
 class _IntegerRun:
@@ -178,9 +179,6 @@ class _CStringStep:
         self._final = final
 
     def read(self, frame: bytes, offset: int, values: list[Any]) -> int:
-        if offset < len(frame) and not frame[offset]:  # most strings of most PDUs are empty
-            values.append("")
-            return offset + 1
         end = frame.find(0, offset, offset + self._limit)
         if end < 0:
             end = self._unterminated(frame, offset)
@@ -287,34 +285,6 @@ class _ManyStep:
         return flag + write_all(self._writes[type(item)], astuple(item))
 
 
-class Repeated:
-    """Steps for the values from `start` to `stop`, mostly the same from one PDU to the next."""
-
-    def __init__(self, start: int, stop: int, steps: Sequence[Writing]) -> None:
-        self._own = slice(start, stop)
-        self._writes = writes_of(steps)
-        self._written: dict[tuple[Any, ...], bytes] = {}
-
-    def __len__(self) -> int:
-        """How many stretches it remembers, `REMEMBERED` at most."""
-        return len(self._written)
-
-    def write(self, values: tuple[Any, ...]) -> bytes:
-        own = values[self._own]
-        try:
-            octets = self._written.get(own)
-        except TypeError:  # a value without a hash: the step that it belongs to names the field
-            octets = None
-        return self._write(values, own) if octets is None else octets
-
-    def _write(self, values: tuple[Any, ...], own: tuple[Any, ...]) -> bytes:
-        octets = write_all(self._writes, values)
-        if len(self._written) >= REMEMBERED:
-            self._written.clear()  # those in use are back at once
-        self._written[own] = octets
-        return octets
-
-
 def writes_of(steps: Sequence[Writing]) -> tuple[Write, ...]:
     """For `write_all`: to find a method costs as much as some of them do."""
     return tuple(step.write for step in steps)
@@ -344,10 +314,7 @@ def c_string(field: str, value: str, kind: CString) -> bytes:
 
 
 def kinds(shape: type[msgspec.Struct]) -> dict[str, Any]:
-    """The fields of a class that stand on the wire, in their order, each with its kind.
-
-    They are the first of its fields.
-    """
+    """The fields of a class that stand on the wire, in their order, each with its kind."""
     hints = get_type_hints(shape, include_extras=True)
     described = ((name, getattr(hints[name], "__metadata__", None)) for name in shape.__struct_fields__)
     return {name: metadata[0] for name, metadata in described if metadata}
@@ -358,29 +325,14 @@ def plan(shape: type[msgspec.Struct], *, lenient: bool = False, last: bool = Tru
 
     `lenient`: a C-Octet String is read whatever its length. `last`: nothing but TLVs follows it.
     """
-    return _steps(kinds(shape), lenient=lenient, last=last)
+    return steps_of(shape, kinds(shape), lenient=lenient, last=last)
 
 
-def plan_to_write(shape: type[msgspec.Struct], varying: Collection[str]) -> tuple[Writing, ...]:
-    """The steps that write a class. Where some of its fields are `varying`, the others are remembered."""
-    table = kinds(shape)
-    if not varying:
-        return _steps(table)
-    steps: list[Writing] = []
-    start = 0
-    for varies, names in groupby(table, key=varying.__contains__):
-        stretch = {name: table[name] for name in names}
-        stop = start + len(stretch)
-        run = _steps(stretch, start)
-        steps += run if varies else (Repeated(start, stop, run),)
-        start = stop
-    return tuple(steps)
-
-
-def _steps(
-    table: dict[str, Any], start: int = 0, *, lenient: bool = False, last: bool = True
+def steps_of(
+    shape: type[msgspec.Struct], table: dict[str, Any], *, lenient: bool = False, last: bool = True
 ) -> tuple[Step, ...]:
-    """`start` is the place of the table's first field among those of its class."""
+    """As `plan`, for some neighbouring fields of a class, each with its kind."""
+    start = shape.__struct_fields__.index(next(iter(table))) if table else 0
     steps: list[Step] = []
     run: list[str] = []
     for place, (name, kind) in enumerate(table.items(), start):
@@ -402,7 +354,7 @@ def _run(place: int, names: list[str], table: dict[str, Any]) -> Step:
 
 def _step(place: int, name: str, kind: CString | Octets | Many, *, lenient: bool, final: bool) -> Step:
     if isinstance(kind, CString):
-        return _CStringStep(place, name, kind, limit=1 << 30 if lenient else kind.size, final=final)
+        return _CStringStep(place, name, kind, limit=_UNBOUNDED if lenient else kind.size, final=final)
     if isinstance(kind, Octets):
         return _OctetsStep(place, name, kind)
     return _ManyStep(place, name, kind)

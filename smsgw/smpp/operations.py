@@ -19,11 +19,11 @@ from smsgw.smpp.tlv import Tlvs
 
 U8 = Annotated[int, Integer(1)]
 U32 = Annotated[int, Integer(4)]
-ServiceType = Annotated[str, CString(6)]
+ServiceType = Annotated[str, CString(6, rare=True)]
 Password = Annotated[str, CString(9)]
 SystemType = Annotated[str, CString(13)]
 SystemId = Annotated[str, CString(16)]
-Time = Annotated[str, CString(17, exact=True)]
+Time = Annotated[str, CString(17, exact=True, rare=True)]
 Address = Annotated[str, CString(21)]
 ListName = Annotated[str, CString(21)]
 AddressRange = Annotated[str, CString(41)]
@@ -51,8 +51,8 @@ def _shown(name: str, value: Any) -> str:
     return masked(value) if name.endswith("_addr") and isinstance(value, str) else repr(value)
 
 
-class Pdu(_Discreet, frozen=True, kw_only=True):
-    """What every PDU has. `tlvs` are pairs of tag and value, in the order of the wire."""
+class Pdu(_Discreet, frozen=True):
+    """What every PDU has, before its own. `tlvs` are pairs of tag and value, in the order of the wire."""
 
     command_id: ClassVar[int]
     varying: ClassVar[frozenset[str]] = frozenset()

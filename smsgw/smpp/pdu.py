@@ -22,7 +22,7 @@ from msgspec.structs import astuple
 from smsgw.errors import Misuse, PeerError
 from smsgw.smpp.constants import RESPONSE_BIT, CommandStatus, command_name
 from smsgw.smpp.fields import EncodeError as EncodeError  # noqa: PLC0414  callers catch it
-from smsgw.smpp.fields import FieldFault, Read, Write, plan, plan_to_write, write_all, writes_of
+from smsgw.smpp.fields import FieldFault, Read, Write, write_all, writes_of
 from smsgw.smpp.operations import *  # noqa: F403  one name for whoever needs a PDU
 from smsgw.smpp.operations import (
     PDUS,
@@ -35,6 +35,7 @@ from smsgw.smpp.operations import (
     SubmitSmResp,
     UnknownPdu,
 )
+from smsgw.smpp.recurring import plan_to_read, plan_to_write
 from smsgw.smpp.tlv import read_tlvs, write_tlvs
 
 HEADER = Struct(">IIII")
@@ -87,7 +88,7 @@ _FORM_OF_ID = {
     int(command_id): _Form(
         shape,
         int(command_id),
-        tuple(step.read for step in plan(shape, lenient=command_id >= RESPONSE_BIT)),
+        plan_to_read(shape, lenient=command_id >= RESPONSE_BIT),
         writes_of(plan_to_write(shape, shape.varying)),
         shape in _BODYLESS,
     )
@@ -151,18 +152,19 @@ def decode(frame: bytes) -> Pdu:
     if form is None:
         body = frame[HEADER.size :]
         return UnknownPdu(command_id=command_id, sequence_number=number, command_status=status, body=body)
-    values: list[Any] = []
+    values: list[Any] = [number, status, ()]
     offset = HEADER.size
     try:
         for read in form.reads:
             offset = read(frame, offset, values)
-        tlvs = read_tlvs(frame, offset) if offset < length else ()
+        if offset < length:
+            values[2] = read_tlvs(frame, offset)
     except FieldFault as fault:
         if status and command_id >= RESPONSE_BIT:
             # the status is the message; what an SMSC puts behind it is worth nothing
             return form.shape(sequence_number=number, command_status=status)
         raise _pdu_error(fault, command_id, number) from None
-    return form.shape(*values, sequence_number=number, command_status=status, tlvs=tlvs)
+    return form.shape(*values)
 
 
 def _lying(length: int, frame: bytes, command_id: int, number: int) -> PduError:

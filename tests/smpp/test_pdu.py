@@ -14,16 +14,14 @@ from smsgw.errors import Misuse, PeerError, SmsgwError
 from smsgw.smpp import operations
 from smsgw.smpp.constants import CommandId, CommandStatus, Tag
 from smsgw.smpp.fields import (
-    REMEMBERED,
     CString,
     Integer,
     Many,
     Octets,
-    Repeated,
+    Read,
     Writing,
     kinds,
     plan,
-    plan_to_write,
     write_all,
     writes_of,
 )
@@ -59,6 +57,7 @@ from smsgw.smpp.pdu import (
     refusal,
     response_to,
 )
+from smsgw.smpp.recurring import REMEMBERED, Recurrent, Repeated, plan_to_read, plan_to_write
 
 SHAPES = list(PDUS.values())
 CHARACTERS = st.characters(min_codepoint=1, max_codepoint=255)
@@ -441,7 +440,7 @@ def test_random_changes_of_valid_pdus() -> None:
         (SubmitMulti(dest_address=(SmeAddress(0, 0, "4" * 21),)), "dest_address[0].destination_addr"),
         (SubmitMulti(dest_address=(DistributionList("ok"), UnsuccessSme())), "dest_address[1].dest_flag"),  # type: ignore[arg-type]
         (SubmitMulti(dest_address=(SmeAddress(),) * 256), "dest_address"),
-        (SubmitMultiResp("", (UnsuccessSme(0, 0, "", -1),)), "unsuccess_sme[0].error_status_code"),
+        (SubmitMultiResp(unsuccess_sme=(UnsuccessSme(0, 0, "", -1),)), "unsuccess_sme[0].error_status_code"),
         (ReplaceSm(message_id="7" * 65), "message_id"),
         (DataSm(tlvs=((Tag.SOURCE_PORT, 65536),)), "tlv 0x020A"),
         (DataSm(tlvs=((Tag.SOURCE_PORT, -1),)), "tlv 0x020A"),
@@ -489,7 +488,7 @@ def test_a_stretch_is_written_once() -> None:
 
 
 def test_what_is_remembered_has_a_bound() -> None:
-    stretch = Repeated(3, 4, plan(SubmitSm)[2:3])
+    stretch = Repeated(slice(6, 7), plan(SubmitSm)[2:3])
     for number in range(REMEMBERED + 1):
         assert written((stretch,), SubmitSm(source_addr=f"{number}")) == f"{number}\0".encode()
         assert len(stretch) <= REMEMBERED
@@ -500,6 +499,43 @@ def test_what_can_not_be_written_is_not_remembered() -> None:
     for _ in range(2):
         with pytest.raises(EncodeError, match="source_addr"):
             encode(SubmitSm(source_addr=["4670"]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_what_is_read_again_is_what_each_field_reads(shape: type[Pdu], data: st.DataObject) -> None:
+    frame = encode(data.draw(pdu_of(shape)))
+    reads = plan_to_read(shape)
+    expected = read([step.read for step in plan(shape)], frame)
+    assert [read(reads, frame) for _ in range(2)] == [expected, expected]
+
+
+def test_what_was_read_is_bounded() -> None:
+    stretch = Recurrent(2, [plan(SubmitSm)[1].read])
+    for number in range(REMEMBERED + 1):
+        octets = number.to_bytes(2, "big")
+        assert read([stretch.read], bytes(16) + octets) == (list(octets), 18)
+        assert len(stretch) <= REMEMBERED
+    assert len(stretch) == 1
+
+
+def test_a_stretch_with_a_string_in_it_is_not_remembered() -> None:
+    service_type, ton_npi = (step.read for step in plan(SubmitSm)[:2])
+    stretch = Recurrent(3, [service_type, ton_npi])
+    assert read([stretch.read], bytes(16) + b"WAP\0\1\2") == (["WAP", 1, 2], 22)
+    assert len(stretch) == 0
+    for _ in range(2):
+        assert read([stretch.read], bytes(16) + b"\0\1\2") == (["", 1, 2], 19)
+        assert len(stretch) == 1
+
+
+def read(reads: Sequence[Read], frame: bytes) -> tuple[list[Any], int]:
+    values: list[Any] = []
+    offset = 16
+    for each in reads:
+        offset = each(frame, offset, values)
+    return values, offset
 
 
 def written(steps: Sequence[Writing], pdu: Pdu) -> bytes:
