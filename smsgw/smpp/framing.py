@@ -46,7 +46,7 @@ class Framer:
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
-        self._buffer = bytearray()
+        self._buffer = b""
 
     def __len__(self) -> int:
         """Octets of the frame that is not whole yet."""
@@ -59,19 +59,18 @@ class Framer:
             FrameError: a length under 16 or over the limit. The link has to be closed; octets that
                 come after it are refused in the same way.
         """
-        buffer = self._buffer
-        buffer += data
+        if self._buffer:
+            data = self._buffer + data
         frames: list[bytes] = []
-        offset, end = 0, len(buffer)
+        offset, end = 0, len(data)
         while end - offset >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(buffer, offset)
+            (length,) = _LENGTH.unpack_from(data, offset)
             if not HEADER_LENGTH <= length <= self._limit:
-                header = bytes(buffer[offset : offset + HEADER_LENGTH])
-                buffer[:] = header
-                raise FrameError(length, self._limit, frames, header)
+                self._buffer = data[offset : offset + HEADER_LENGTH]
+                raise FrameError(length, self._limit, frames, self._buffer)
             if end - offset < length:
                 break
-            frames.append(bytes(buffer[offset : offset + length]))
+            frames.append(data[offset : offset + length])
             offset += length
-        del buffer[:offset]
+        self._buffer = data[offset:]
         return frames
