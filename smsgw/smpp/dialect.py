@@ -334,8 +334,10 @@ def _numeric(digits: str, rule: AddressRule, *, plus: bool) -> tuple[int, int, s
     long = len(digits) > rule.short_code
     if plus or (long and digits[0] != "0"):
         written = rule.format == "plus" or (plus and rule.format == "as-given")
-        return *_INTERNATIONAL, f"+{digits}" if written else digits
-    return *(_UNKNOWN if long else _SHORT), digits
+        ton, npi = _INTERNATIONAL
+        return ton, npi, f"+{digits}" if written else digits
+    ton, npi = _UNKNOWN if long else _SHORT
+    return ton, npi, digits
 
 
 def _alphanumeric(name: str, field: str) -> tuple[int, int, str]:
