@@ -223,6 +223,7 @@ def event_id(
 
 
 _encoder = msgspec.json.Encoder()
+_VERSION_FIRST = b'{"v":%d,' % VERSION
 _message_decoder = msgspec.json.Decoder(Message)
 _event_decoder = msgspec.json.Decoder(Event)
 _inbound_decoder = msgspec.json.Decoder(Inbound)
@@ -232,7 +233,7 @@ def encode(thing: Message | Event | Inbound) -> bytes:
     """The JSON form, UTF-8. `v` is always written."""
     if thing.v != VERSION:
         return _encoder.encode(thing)
-    return b'{"v":%d,' % VERSION + _encoder.encode(thing)[1:]
+    return _VERSION_FIRST + _encoder.encode(thing)[1:]
 
 
 def decode_event(body: bytes) -> Event:

@@ -30,7 +30,7 @@ from __future__ import annotations
 import msgspec
 
 from smsgw.errors import PeerError
-from smsgw.smpp.constants import CommandStatus, Tag, command_name
+from smsgw.smpp.constants import RESPONSE_BIT, CommandStatus, Tag, command_name
 from smsgw.smpp.events import (
     Answer,
     Answered,
@@ -187,7 +187,7 @@ class Connection(Session):
         except PduError as error:
             self._unreadable(error, frame, now)
             return
-        if pdu.is_response:
+        if pdu.command_id >= RESPONSE_BIT:
             self._receive_response(pdu, now)
         else:
             self._receive_request(pdu, type(pdu), now)
