@@ -88,7 +88,7 @@ def parse(pdu: Pdu, dialect: Dialect) -> Receipt | None:
     """The receipt that a deliver_sm or data_sm is, None if it is none. Never raises."""
     if not isinstance(pdu, _CARRIERS):
         return None
-    tlvs = dict(reversed(pdu.tlvs))  # the first of a tag counts
+    tlvs = dict(pdu.tlvs[::-1])  # the first of a tag counts
     fields = scan(_text(pdu, tlvs))
     mark = _mark(pdu, tlvs, fields, dialect)
     if mark is None:
@@ -158,8 +158,7 @@ def _name(key: str) -> str:
 
 def _text(pdu: DeliverSm | DataSm, tlvs: _Tlvs) -> str:
     octets = pdu.short_message if isinstance(pdu, DeliverSm) else b""
-    payload = tlvs.get(Tag.MESSAGE_PAYLOAD)
-    if not octets and isinstance(payload, bytes):
+    if not octets and isinstance(payload := tlvs.get(Tag.MESSAGE_PAYLOAD), bytes):
         octets = payload
     if octets and pdu.esm_class & _UDHI:
         octets = octets[1 + octets[0] :]
@@ -186,7 +185,9 @@ def _state(stat: str, esm_class: int, dialect: Dialect) -> ReceiptState:
 
 
 def _word(value: str | None) -> str | None:
-    words = (value or "").split(maxsplit=1)
+    if not value or value.isalnum():  # as nearly all are
+        return value or None
+    words = value.split(maxsplit=1)
     return words[0].strip(".,;") or None if words else None
 
 
