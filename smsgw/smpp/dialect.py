@@ -393,6 +393,12 @@ def submit_sm(
     raw = message.smpp or _NO_OVERRIDES
     sender = _sender(source, dialect.source) if source else _NO_SENDER
     recipient = address(message.to, dialect.destination)
+    if payload:
+        tlvs = ((int(Tag.MESSAGE_PAYLOAD), octets), *tlvs)
+    if message.flash and encoding == "latin1":
+        tlvs += ((int(Tag.DEST_ADDR_SUBUNIT), 1),)
+    if raw.tlvs:
+        tlvs += _raw_tlvs(raw)
     return SubmitSm(
         service_type=dialect.service_type if raw.service_type is None else raw.service_type,
         source_addr_ton=sender.ton,
@@ -403,14 +409,11 @@ def submit_sm(
         destination_addr=recipient.addr,
         esm_class=(raw.esm_class or 0) | (int(EsmClass.UDHI) if udhi else 0),
         protocol_id=raw.protocol_id or 0,
-        validity_period=_validity(submission.deadline, dialect, now),
+        validity_period="" if submission.deadline is None else _validity(submission.deadline, dialect, now),
         registered_delivery=_REGISTERED[message.receipt],
         data_coding=_data_coding(encoding, dialect, raw, flash=message.flash),
         short_message=b"" if payload else octets,
-        tlvs=(((int(Tag.MESSAGE_PAYLOAD), octets),) if payload else ())
-        + tlvs
-        + (((int(Tag.DEST_ADDR_SUBUNIT), 1),) if message.flash and encoding == "latin1" else ())
-        + (_raw_tlvs(raw) if raw.tlvs else ()),
+        tlvs=tlvs,
     )
 
 
@@ -425,7 +428,7 @@ def _data_coding(encoding: Encoding, dialect: Dialect, raw: SmppOverrides, *, fl
     return coding
 
 
-def _validity(deadline: float | None, dialect: Dialect, now: float) -> str:
-    if deadline is None or dialect.validity == "none":
+def _validity(deadline: float, dialect: Dialect, now: float) -> str:
+    if dialect.validity == "none":
         return ""
     return times.absolute(deadline) if dialect.validity == "absolute" else times.relative(deadline - now)
