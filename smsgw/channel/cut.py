@@ -20,7 +20,7 @@ from smsgw.gsm.addresses import Address, address
 from smsgw.gsm.octets import EncodeError as TpduEncodeError
 from smsgw.gsm.shapes import Submit
 from smsgw.gsm.times import relative
-from smsgw.message import Message, Submission
+from smsgw.message import Submission
 from smsgw.outcome import Broken, Progress, Refused
 from smsgw.smpp.constants import Tag
 from smsgw.smpp.dialect import submit_sm
@@ -74,14 +74,16 @@ class Cutter:
 
     def cut(self, submission: Submission) -> Cut | Refused:
         """The parts of a message, or why it can't be sent here; then with how many parts it would have."""
-        message, before = submission.message, submission.progress
+        before = submission.progress
         if before is not None and before.account == self._account:
-            again = self._parts(message, lambda: before.reference)
+            again = self._parts(submission, before.reference)
             if isinstance(again, Cut) and again.continues(before):
                 return msgspec.structs.replace(again, taken=before.ids)
-        return self._parts(message, lambda: self._references.next(message.to, submission.id))
+        return self._parts(submission, None)
 
-    def _parts(self, message: Message, reference: Callable[[], int]) -> Cut | Refused:
+    def _parts(self, submission: Submission, reference: int | None) -> Cut | Refused:
+        """`reference` is None for one of its own, if there is need of any."""
+        message = submission.message
         header: bytes = b""
         elements: tuple[udh.Element, ...] = ()
         if message.udh:
@@ -91,13 +93,16 @@ class Cutter:
                 return Refused(f"udh: {parsed.problem or 'octets after the user data header'}")
             elements = parsed.elements
         if message.text is None:
-            return self._data(message.data or b"", header, reference)
-        return self._text(message, message.text, elements, reference)
+            return self._data(submission, header, reference)
+        return self._text(submission, message.text, elements, reference)
+
+    def _reference(self, submission: Submission, reference: int | None) -> int:
+        return self._references.next(submission.message.to, submission.id) if reference is None else reference
 
     def _text(
-        self, message: Message, text: str, elements: tuple[udh.Element, ...], reference: Callable[[], int]
+        self, submission: Submission, text: str, elements: tuple[udh.Element, ...], reference: int | None
     ) -> Cut | Refused:
-        settings = self._settings
+        message, settings = submission.message, self._settings
         a_part = bool(elements) and udh.concatenation(elements) is not None
         replaced = 0
         if settings.transliterate != "off" and message.encoding in ("auto", "gsm7"):
@@ -113,17 +118,20 @@ class Cutter:
             max_parts=1 if a_part else settings.max_parts,
         )
         if isinstance(coding, Coding):
-            return Cut(split(coding, reference=reference() if len(coding.pieces) > 1 else None), replaced)
+            if len(coding.pieces) > 1:
+                reference = self._reference(submission, reference)
+            return Cut(split(coding, reference=reference), replaced)
         if a_part and coding.position is None:
             return Refused("udh: its header says that the text is one part, and it does not fit one")
         return Refused(coding.problem)
 
-    def _data(self, data: bytes, header: bytes, reference: Callable[[], int]) -> Cut | Refused:
+    def _data(self, submission: Submission, header: bytes, reference: int | None) -> Cut | Refused:
         # whether a reference is needed shows when the data is cut; one that is not needed is not used up
-        form, most = self.form, self._settings.max_parts
+        data, form, most = submission.message.data or b"", self.form, self._settings.max_parts
         parts = split_data(data, header=header, reference=0, form=form, max_parts=most)
         if not isinstance(parts, Impossible) and len(parts) > 1:
-            parts = split_data(data, header=header, reference=reference(), form=form, max_parts=most)
+            reference = self._reference(submission, reference)
+            parts = split_data(data, header=header, reference=reference, form=form, max_parts=most)
         return Refused(parts.problem) if isinstance(parts, Impossible) else Cut(parts)
 
 

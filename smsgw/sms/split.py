@@ -59,7 +59,10 @@ def split(coding: Coding, *, reference: int | None = None) -> tuple[Part, ...]:
     Raises:
         Misuse: several parts and no reference.
     """
-    return _numbered(coding.pieces, coding.encoding, coding.elements, reference, coding.form)
+    pieces = coding.pieces
+    if len(pieces) == 1:
+        return (Part(payload=pieces[0], encoding=coding.encoding, udh=udh.build(coding.elements)),)
+    return _numbered(pieces, coding.encoding, coding.elements, reference, coding.form)
 
 
 def split_data(
@@ -99,8 +102,6 @@ def _numbered(
     reference: int | None,
     form: Form,
 ) -> tuple[Part, ...]:
-    if len(pieces) == 1:
-        return (Part(payload=pieces[0], encoding=encoding, udh=udh.build(elements)),)
     if form == "payload":
         whole = b"".join(pieces)
         header = udh.build(elements)
