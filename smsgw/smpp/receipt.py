@@ -145,7 +145,9 @@ def scan(text: str) -> dict[str, str]:
             fields.clear()
             behind = place
         else:
-            fields[name] = pieces[place - 1][::-1].strip(_PADDING)[:LONGEST]
+            fields[name] = pieces[place - 1][::-1].strip(_PADDING)
+    if len(text) > LONGEST:
+        fields = {name: value[:LONGEST] for name, value in fields.items()}
     if behind:
         fields["text"] = "".join(pieces[:behind])[::-1].strip("\0")
     return fields
