@@ -93,12 +93,12 @@ def parse(pdu: Pdu, dialect: Dialect) -> Receipt | None:
     mark = _mark(pdu, tlvs, fields, dialect)
     if mark is None:
         return None
-    stat = STAT_OF.get(_integer(tlvs.get(Tag.MESSAGE_STATE))) or _word(fields.get("stat")) or ""
+    stat = STAT_OF.get(_integer(tlvs.get(_STATE))) or _word(fields.get("stat")) or ""
     return Receipt(
-        id=_string(tlvs.get(Tag.RECEIPTED_MESSAGE_ID)) or fields.get("id") or None,
+        id=_string(tlvs.get(_ID)) or fields.get("id") or None,
         state=_state(stat, pdu.esm_class, dialect),
         stat=stat,
-        err=_word(fields.get("err")) or _network_error(tlvs.get(Tag.NETWORK_ERROR_CODE)),
+        err=_word(fields.get("err")) or _network_error(tlvs.get(_NETWORK_ERROR)),
         done=fields.get("done date") or None,
         sub=_count(fields.get("sub")),
         dlvrd=_count(fields.get("dlvrd")),
@@ -109,10 +109,15 @@ def parse(pdu: Pdu, dialect: Dialect) -> Receipt | None:
 
 _CARRIERS = (DeliverSm, DataSm)
 
-# plain integers: an operation on an IntFlag costs a microsecond
+# plain integers: an operation on an IntFlag costs a microsecond, and to find any member of a class more
+# than the look-up that it is for
 _UDHI = int(EsmClass.UDHI)
 _INTERMEDIATE = int(EsmClass.INTERMEDIATE_NOTIFICATION)
 _MARKED = int(EsmClass.DELIVERY_RECEIPT) | _INTERMEDIATE
+_ID = int(Tag.RECEIPTED_MESSAGE_ID)
+_STATE = int(Tag.MESSAGE_STATE)
+_NETWORK_ERROR = int(Tag.NETWORK_ERROR_CODE)
+_PAYLOAD = int(Tag.MESSAGE_PAYLOAD)
 
 _NAMES = {
     f":{spelling[::-1]}": name
@@ -160,7 +165,7 @@ def _name(key: str) -> str:
 
 def _text(pdu: DeliverSm | DataSm, tlvs: _Tlvs) -> str:
     octets = pdu.short_message if isinstance(pdu, DeliverSm) else b""
-    if not octets and isinstance(payload := tlvs.get(Tag.MESSAGE_PAYLOAD), bytes):
+    if not octets and isinstance(payload := tlvs.get(_PAYLOAD), bytes):
         octets = payload
     if octets and pdu.esm_class & _UDHI:
         octets = octets[1 + octets[0] :]
@@ -173,7 +178,7 @@ _REPORTING = frozenset(("sub", "dlvrd", "submit date", "done date", "err"))
 def _mark(pdu: DeliverSm | DataSm, tlvs: _Tlvs, fields: dict[str, str], dialect: Dialect) -> Mark | None:
     if pdu.esm_class & _MARKED:
         return "esm_class"
-    if Tag.RECEIPTED_MESSAGE_ID in tlvs:
+    if _ID in tlvs:
         return "tlv"
     reads_like_one = fields.get("id") and fields.get("stat") and not _REPORTING.isdisjoint(fields)
     return "pattern" if reads_like_one and dialect.receipts == "pattern" else None
