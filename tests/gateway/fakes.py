@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 
 from smsgw.broker.base import BrokerState, Deliver, Properties, Publish, the_only
 from smsgw.broker.topology import Names, Topology
+from smsgw.channel.base import Tell
 from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway.durable import Durable
@@ -19,7 +20,7 @@ from smsgw.gateway.events import Events
 from smsgw.ledger.base import Acceptance, Claim, Expiry, Kept, Overdue, Owed, OwedInbound, Receipt
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
 from smsgw.message import Submission
-from smsgw.metrics import Metrics
+from smsgw.metrics import Metrics, Tally
 from smsgw.outcome import Outcome
 from smsgw.sms import join
 from smsgw.sms.inbound import Arrival
@@ -41,6 +42,8 @@ def result(deferred: Deferred[T]) -> T:
 
 
 def count(counter: Any, *labels: str) -> float:
+    if isinstance(counter, Tally):
+        return counter.numbers.get(labels, 0)
     return (counter.labels(*labels) if labels else counter)._value.get()  # type: ignore[no-any-return]
 
 
@@ -316,11 +319,14 @@ class FakeSession:
         self.yields: list[Deferred[Outcome]] = []
         self._story = story
 
-    async def deliver(self, submission: Submission) -> Outcome:
+    def deliver(self, submission: Submission, tell: Tell) -> None:
         self._story.append("send")
         self.sent.append(submission)
         answer = self.answer(submission)
-        return await answer if isinstance(answer, Deferred) else answer
+        if isinstance(answer, Deferred):
+            answer.addBoth(tell)
+        else:
+            tell(answer)
 
     def yield_waiting(self) -> None:
         self._story.append(f"yield {self.name}")
