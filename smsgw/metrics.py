@@ -16,12 +16,12 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 TALLIES = {
     "taken": ("Deliveries taken from a queue.", ("channel",)),
     "outcomes": ("Attempts to deliver a message, by what became of them.", ("channel", "outcome")),
+    "events": ("Events published and confirmed.", ("kind",)),
+    "receipts": ("Receipts from message centres, by what became of them.", ("channel", "result")),
 }
 """What comes with every message. name: (what it counts, labels). Exposed as `smsgw_<name>_total`."""
 
 COUNTERS = {
-    "events": ("Events published and confirmed.", ("kind",)),
-    "receipts": ("Receipts from message centres, by what became of them.", ("channel", "result")),
     "inbound": ("Messages from phones, published and confirmed.", ("channel", "result")),
     "inbound_parts": ("Parts of long inbound messages, by what became of them.", ("channel", "result")),
     "redelivered": ("Deliveries that the ledger knew as accepted already: not sent again.", ("channel",)),
@@ -67,9 +67,9 @@ class Tally:
         self.numbers: dict[tuple[str, ...], int] = {}
         registry.register(self)
 
-    def count(self, *labels: str) -> None:
-        """One more, under these values of its labels."""
-        self.numbers[labels] = self.numbers.get(labels, 0) + 1
+    def count(self, *labels: str, by: int = 1) -> None:
+        """One more, or `by` more, under these values of its labels."""
+        self.numbers[labels] = self.numbers.get(labels, 0) + by
 
     def collect(self) -> Iterator[Metric]:
         """The samples, as prometheus_client wants them."""
@@ -110,8 +110,8 @@ class Metrics:
 
     taken: Tally
     outcomes: Tally
-    events: Counter
-    receipts: Counter
+    events: Tally
+    receipts: Tally
     inbound: Counter
     inbound_parts: Counter
     redelivered: Counter
