@@ -73,7 +73,7 @@ class Outgoing:
         self._metrics = metrics
         self._clock = clock
         self._pay = pay
-        self._settling = Settling(ledger, durable, pay=pay, over=self._over)
+        self._settling = Settling(ledger, durable, clock=clock, pay=pay, over=self._over)
         self._under_way = UnderWay()
         self._begun = 0
         self._next_turn: list[tuple[Feed, Delivery]] = []

@@ -93,11 +93,14 @@ class Receipts:
         self._gathered.append((came, answered))
         if not self._claiming:
             self._claiming = True
-            Deferred.fromCoroutine(self._claim_gathered())
+            self._timers.callLater(0, self._begin)
         return answered
 
+    def _begin(self) -> None:
+        Deferred.fromCoroutine(self._claim_gathered())
+
     async def _claim_gathered(self) -> None:
-        """As `smsgw.gateway.settling`: while the ledger writes one group, the next gathers."""
+        """As `smsgw.gateway.settling`: a group begins at the end of a turn, and meanwhile the next gathers."""
         while self._gathered:
             await self.settled().addTimeout(PATIENCE, self._timers, onTimeoutCancel=lambda *_: None)
             group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]

@@ -4,9 +4,9 @@ The ledger remembers a message and owes its `accepted` event in one transaction.
 lost: the delivery is acknowledged, so that its place in the width is free, and the event is published; its
 confirm clears it in the ledger. A crash in between leaves it owed, and a sweep pays.
 
-While the ledger writes one group the next one gathers. So a gateway that is busy shares a transaction, a
-burst of events and an acknowledgement among hundreds of messages, and one that is idle settles a message
-at once; there is no timer.
+A group begins when all is read that one turn of the reactor has to read, and while the ledger writes it the
+next one gathers. So a gateway that is busy shares a transaction, a burst of events and an acknowledgement
+among hundreds of messages, and one that is idle settles a message at once; nothing waits for a time.
 
 If something that nobody expected goes wrong with a group, each of its members takes the step alone, so
 that only the culprit fails. Where the broker confirms no events, acknowledgements wait for them from
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from smsgw.gateway.carrying import Carried
@@ -43,11 +44,13 @@ class Settling:
         ledger: Ledger,
         durable: Durable,
         *,
+        clock: IReactorTime,
         pay: Callable[[Sequence[Owed]], Deferred[bool]],
         over: Callable[[Carried, Failure | None], None],
     ) -> None:
         self._ledger = ledger
         self._durable = durable
+        self._clock = clock
         self._pay = pay
         self._over = over
         self._gathered: list[Carried] = []
@@ -59,7 +62,10 @@ class Settling:
         self._gathered.append(taken)
         if not self._remembering:
             self._remembering = True
-            Deferred.fromCoroutine(self._settle())
+            self._clock.callLater(0, self._begin)
+
+    def _begin(self) -> None:
+        Deferred.fromCoroutine(self._settle())
 
     async def _settle(self) -> None:
         while self._gathered:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from smsgw.broker.base import BrokerState, Deliver, Properties, Publish, the_only
 from smsgw.broker.topology import Names, Topology
@@ -317,6 +318,8 @@ class FakeSession:
         self.sent: list[Submission] = []
         self.answer: Callable[[Submission], Outcome | Deferred[Outcome]] = lambda submission: Deferred()
         self.yields: list[Deferred[Outcome]] = []
+        self.end_turn: Callable[[], None] = lambda: None
+        """Called after each answer: what the gateway does at the end of the reactor's turn."""
         self._story = story
 
     def deliver(self, submission: Submission, tell: Tell) -> None:
@@ -324,9 +327,13 @@ class FakeSession:
         self.sent.append(submission)
         answer = self.answer(submission)
         if isinstance(answer, Deferred):
-            answer.addBoth(tell)
+            answer.addBoth(self._say, tell)
         else:
-            tell(answer)
+            self._say(answer, tell)
+
+    def _say(self, outcome: Outcome | Failure, tell: Tell) -> None:
+        tell(outcome)
+        self.end_turn()
 
     def yield_waiting(self) -> None:
         self._story.append(f"yield {self.name}")
