@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from smsgw.folding import Record, Report, receipted
+from smsgw.folding import Record, Report, accepted, receipted
 from smsgw.ledger.base import Claim, Owed, Receipt
 from smsgw.message import Event
 from smsgw.rows import execute_rows
@@ -40,6 +40,13 @@ _OF_A_MESSAGE = """
 _NO_ID = (("text", ""),)
 """No part is filed under it."""
 
+_ACCEPTED = b""
+"""In the place of an event: that its message was accepted. It is made of the message's record again."""
+
+_OWED = """
+    SELECT owed.n, event, correlation_id, reply_to, record
+    FROM owed LEFT JOIN message ON message.n = owed.message
+"""
 
 _REPORT = """
     UPDATE part SET report = new.column1 FROM (VALUES {rows}) AS new
@@ -81,12 +88,22 @@ class Notes:
     def owe(
         self, message: int | None, event: Event, correlation_id: str | None, reply_to: str | None
     ) -> Owed:
+        number = self._number()
+        self._owed.append((number, message, packer.encode(event), correlation_id, reply_to))
+        return Owed(number, event, correlation_id, reply_to)
+
+    def owe_accepted(self, message: int, record: Record) -> Owed:
+        """Its message's row has the record, so that nothing of it is written twice."""
+        number = self._number()
+        self._owed.append((number, message, _ACCEPTED, None, None))
+        return _accepted(number, record)
+
+    def _number(self) -> int:
         if self._last_owed is None:
             found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'owed'").fetchone()
             self._last_owed = found[0] if found else 0
         self._last_owed += 1
-        self._owed.append((self._last_owed, message, packer.encode(event), correlation_id, reply_to))
-        return Owed(self._last_owed, event, correlation_id, reply_to)
+        return self._last_owed
 
     def write(self) -> None:
         execute_rows(self.db, _REPORT, self._reports)
@@ -151,7 +168,7 @@ def same_recipient(one: str, other: str) -> bool:
 def _note(notes: Notes, part: Part, report: Report, now: float) -> list[Owed]:
     """Write a receipt's word at its part. A repeat owes again only what is not yet cleared."""
     if part.waiting == 0 or (part.report is not None and report.final):
-        return owed(notes.db, "message = ? ORDER BY n", part.message)
+        return owed_for(notes.db, part.message)
     record = records.decode(part.record)
     if record.awaits == 1:
         words: list[Report | None] = [report]
@@ -243,6 +260,43 @@ def owe(
     return made
 
 
-def owed(db: sqlite3.Connection, where: str, value: int) -> list[Owed]:
-    rows = db.execute(f"SELECT n, event, correlation_id, reply_to FROM owed WHERE {where}", (value,))  # noqa: S608
-    return [Owed(n, _events.decode(event), *properties) for n, event, *properties in rows]
+def owed(db: sqlite3.Connection, limit: int) -> list[Owed]:
+    """See `smsgw.ledger.base.Ledger.owed`."""
+    return [_read(*row) for row in db.execute(_OWED + "ORDER BY owed.n LIMIT ?", (limit,))]
+
+
+def owed_for(db: sqlite3.Connection, message: int) -> list[Owed]:
+    """What is not published yet of a message's events."""
+    rows = db.execute(_OWED + "WHERE owed.message = ? ORDER BY owed.n", (message,))
+    return [_read(*row) for row in rows]
+
+
+def _read(
+    number: int, event: bytes, correlation_id: str | None, reply_to: str | None, record: bytes | None
+) -> Owed:
+    if event == _ACCEPTED and record is not None:
+        return _accepted(number, records.decode(record))
+    return Owed(number, _events.decode(event), correlation_id, reply_to)
+
+
+def _accepted(number: int, record: Record) -> Owed:
+    return Owed(number, accepted(record), record.correlation_id, record.reply_to)
+
+
+def keep_accepted(db: sqlite3.Connection, messages: Sequence[int]) -> None:
+    """Of messages that are about to be forgotten: what is owed is from now on kept without their records."""
+    for message in messages:
+        for each in owed_for(db, message):
+            db.execute(
+                "UPDATE owed SET event = ?, correlation_id = ?, reply_to = ? WHERE n = ?",
+                (packer.encode(each.event), each.correlation_id, each.reply_to, each.number),
+            )
+
+
+def clear(db: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """See `smsgw.ledger.base.Ledger.clear`. What was owed together has numbers that follow each other."""
+    first, last = min(numbers, default=0), max(numbers, default=0)
+    if last - first + 1 == len(set(numbers)):
+        db.execute("DELETE FROM owed WHERE n BETWEEN ? AND ?", (first, last))
+    else:
+        execute_rows(db, "DELETE FROM owed WHERE n IN (VALUES {rows})", [(number,) for number in numbers])

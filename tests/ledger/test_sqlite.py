@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 
-from smsgw.folding import Record, Report
+from smsgw.folding import Record, Report, accepted
 from smsgw.ledger.base import Acceptance, Claim, Key, Owed, Recalled, Receipt
 from smsgw.ledger.receipts import same_recipient
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
@@ -462,3 +462,57 @@ def test_many_are_remembered_together_and_one_by_one_alike(tmp_path: Path) -> No
         books.append([msgspec.structs.replace(one, owed=()) for one in recalled if one])
         result(ledger.stop())
     assert books[0] == books[1]
+
+
+# -- the accepted event, which is made of the record again
+
+
+def accepted_of(ledger: SqliteLedger, *of: Record) -> list[Owed]:
+    """Messages that were taken together, and what is owed for them."""
+    owed = result(ledger.remember([Acceptance("acme", each) for each in of]))
+    return [each for some in owed for each in some]
+
+
+def test_an_accepted_event_is_owed_until_it_is_cleared(ledger: SqliteLedger) -> None:
+    one, two = accepted_of(ledger, record("m1"), record("m2", attempt=2))
+    assert list(result(ledger.owed(10))) == [one, two]
+    assert (one.event.event, one.correlation_id, one.reply_to) == ("accepted", "c1", "answers")
+    result(ledger.clear([one.number]))
+    found = result(ledger.recall("m2"))
+    assert found is not None
+    assert found.owed == (two,)
+
+
+def test_an_accepted_event_is_owed_also_when_its_message_is_forgotten(ledger: SqliteLedger) -> None:
+    owed = accepted_of(ledger, record("m1", receipt="none"), record("m2"), record("m3", accepted=8e9))
+    unknown = result(ledger.expire(9e9, keep=2e9, park=1.0, limit=10)).owed
+    assert [each.event.id for each in unknown] == ["m2"]
+    assert result(ledger.recall("m1")) is None
+    assert list(result(ledger.owed(10))) == [*owed, *unknown]
+
+
+def test_only_what_is_named_is_cleared(ledger: SqliteLedger) -> None:
+    owed = accepted_of(ledger, *[record(f"m{number}") for number in range(9)])
+    numbers = [each.number for each in owed]
+    for cleared in ([], numbers[1:3], [numbers[4], numbers[4], numbers[6]], [numbers[8]]):
+        result(ledger.clear(cleared))
+    assert [each.event.id for each in result(ledger.owed(10))] == ["m0", "m3", "m5", "m7"]
+
+
+def test_what_an_older_version_owed_is_paid(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    older = Database(path, SCHEMA[:2], synchronous="NORMAL", run_in_thread=at_once)
+    older.open()
+    rows = [(7, 1, msgspec.msgpack.encode(accepted(record())), "c1", "answers")]
+    result(older.run(lambda db: db.execute("INSERT INTO message VALUES (1, 'm1', 1000, 1, ?)", (packed(),))))
+    result(older.run(lambda db: db.executemany("INSERT INTO owed VALUES (?, ?, ?, ?, ?)", rows)))
+    result(older.close())
+    ledger = ledger_at(path)
+    assert list(result(ledger.owed(10))) == [Owed(7, accepted(record()), "c1", "answers")]
+    (new,) = accepted_of(ledger, record("m2"))
+    assert new.number == 8
+    result(ledger.stop())
+
+
+def packed() -> bytes:
+    return msgspec.msgpack.encode(record())
