@@ -19,7 +19,7 @@ import msgspec
 from smsgw.folding import Record, Report, accepted, receipted
 from smsgw.ledger.base import Claim, Owed, Receipt
 from smsgw.message import Event
-from smsgw.rows import execute_rows
+from smsgw.rows import execute_rows, query_rows
 
 packer = msgspec.msgpack.Encoder()
 records = msgspec.msgpack.Decoder(Record)
@@ -30,6 +30,14 @@ _NEWEST = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
     FROM part JOIN message ON message.n = part.message
     WHERE part.account = ? AND part.key = ? ORDER BY part.message DESC LIMIT 16
+"""
+_MANY = 256
+"""Parts that one statement finds at most: very many may have one id."""
+
+_FOR_ALL = f"""
+    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
+    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
 """
 _OF_A_MESSAGE = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
@@ -77,7 +85,7 @@ class Notes:
         self._last_owed: int | None = None
 
     def touches(self, message: int) -> bool:
-        """Whether something of this message is not written yet."""
+        """Whether something is noted of this message: what was read of it before is out of date."""
         return message in self._messages
 
     def report(self, part: Part, report: Report) -> None:
@@ -109,7 +117,6 @@ class Notes:
         execute_rows(self.db, _REPORT, self._reports)
         execute_rows(self.db, _COUNT, [(message,) for _, message, _ in self._reports])
         execute_rows(self.db, "INSERT INTO owed VALUES {rows}", self._owed)
-        self._messages.clear()
         self._reports.clear()
         self._owed.clear()
 
@@ -117,12 +124,30 @@ class Notes:
 def claim_all(db: sqlite3.Connection, came: Sequence[Receipt]) -> list[Claim]:
     """See `smsgw.ledger.base.Ledger.claim`."""
     notes = Notes(db)
-    claims = [_claim(notes, receipt) for receipt in came]
+    parts = _newest_parts(db, came)
+    claims = [_claim(notes, receipt, parts.get(index)) for index, receipt in enumerate(came)]
     notes.write()
     return claims
 
 
-def _claim(notes: Notes, receipt: Receipt) -> Claim:
+def _newest_parts(db: sqlite3.Connection, came: Sequence[Receipt]) -> dict[int, Part]:
+    """By place in `came`: the newest part under the best reading of a receipt's id, where that is certain."""
+    asked = [
+        (index, each.account, each.candidates[0][1]) for index, each in enumerate(came) if each.candidates
+    ]
+    found: dict[int, Part] = {}
+    for answer in query_rows(db, _FOR_ALL, asked):
+        if len(answer) < _MANY:  # else some may be missing
+            for index, *row in answer:
+                part = Part._make(row)
+                if index not in found or part[:2] > found[index][:2]:
+                    found[index] = part
+    return found
+
+
+def _claim(notes: Notes, receipt: Receipt, newest: Part | None) -> Claim:
+    if newest is not None and _is_plain(notes, receipt, newest):
+        return Claim(tuple(_note(notes, newest, receipt.report, receipt.at)), receipt.candidates[0][0])
     found = _find_part(notes.db, receipt)
     if found is not None and notes.touches(found[1].message):
         notes.write()
@@ -131,7 +156,16 @@ def _claim(notes: Notes, receipt: Receipt) -> Claim:
         _park(notes.db, receipt)
         return Claim()
     codec, part = found
-    return Claim(owed=tuple(_note(notes, part, receipt.report, receipt.at)), codec=codec)
+    return Claim(tuple(_note(notes, part, receipt.report, receipt.at)), codec)
+
+
+def _is_plain(notes: Notes, receipt: Receipt, part: Part) -> bool:
+    """Whether nothing can compete with this part, the newest."""
+    return (
+        part.report is None
+        and same_recipient(part.recipient, receipt.recipient)
+        and not notes.touches(part.message)
+    )
 
 
 def _find_part(db: sqlite3.Connection, receipt: Receipt) -> tuple[str, Part] | None:

@@ -516,3 +516,52 @@ def test_what_an_older_version_owed_is_paid(tmp_path: Path) -> None:
 
 def packed() -> bytes:
     return msgspec.msgpack.encode(record())
+
+
+# -- receipts that come together
+
+SOME_KEYS = st.lists(st.sampled_from(["K1", "K2", "K3", "K4", "K5", "K6"]), min_size=1, max_size=3)
+SOME_RECEIPTS = st.tuples(
+    st.lists(st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6", "k7"]), max_size=2, unique=True),
+    st.sampled_from(["", "46700000000", "46700000001", "46700000002"]),
+    st.sampled_from(["delivered", "undelivered", "buffered"]),
+)
+
+
+@given(st.lists(SOME_KEYS, max_size=6), st.lists(SOME_RECEIPTS, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_receipts_that_come_together_mean_what_they_mean_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    messages: list[list[str]],
+    words: list[tuple[list[str], str, str]],
+) -> None:
+    accepted = [
+        Acceptance("acme", record(f"m{n}", parts=len(ids), to=f"+4670000000{n % 3}"), keys(*ids))
+        for n, ids in enumerate(messages)
+    ]
+    came = [
+        Receipt("acme", "acme", [(f"codec {key}", key) for key in found], to, report(state), 1001.0)
+        for found, to, state in words
+    ]
+    told = []
+    for groups in ([came], [[each] for each in came]):
+        ledger = ledger_at(tmp_path_factory.mktemp("ledger") / "ledger.db")
+        result(ledger.remember(accepted))
+        claims = [claim for group in groups for claim in result(ledger.claim(group))]
+        told.append((claims, list(result(ledger.owed(100)))))
+        result(ledger.stop())
+    assert told[0] == told[1]
+
+
+def test_where_very_many_messages_have_one_id_receipts_that_come_together_find_theirs(
+    ledger: SqliteLedger,
+) -> None:
+    accepted = [
+        Acceptance("acme", record(f"m{n}", to=f"+46700000{n:03}"), keys("A1" if n > 10 else f"B{n}"))
+        for n in range(300)
+    ]
+    result(ledger.remember(accepted))
+    wanted = [("b7", "46700000007"), ("a1", ""), ("a1", "46700000290"), ("b8", "46700000008")]
+    came = [Receipt("acme", "acme", [("text", key)], to, report(), 1001.0) for key, to in wanted]
+    claims = result(ledger.claim(came))
+    assert [[each.event.id for each in one.owed] for one in claims] == [["m7"], ["m299"], ["m290"], ["m8"]]
