@@ -38,7 +38,7 @@ _FOR_ALL = f"""
     SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
     FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
     CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
-"""
+"""  # noqa: S608
 _OF_A_MESSAGE = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
     FROM part JOIN message ON message.n = part.message
