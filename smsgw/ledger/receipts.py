@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from smsgw.folding import Record, Report, receipted
+from smsgw.folding import Record, Report, accepted, receipted
 from smsgw.ledger.base import Claim, Owed, Receipt
 from smsgw.message import Event
-from smsgw.rows import execute_rows
+from smsgw.rows import execute_rows, query_rows
 
 packer = msgspec.msgpack.Encoder()
 records = msgspec.msgpack.Decoder(Record)
@@ -31,6 +31,14 @@ _NEWEST = """
     FROM part JOIN message ON message.n = part.message
     WHERE part.account = ? AND part.key = ? ORDER BY part.message DESC LIMIT 16
 """
+_MANY = 256
+"""Parts that one statement finds at most: very many may have one id."""
+
+_FOR_ALL = f"""
+    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
+    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
+"""  # noqa: S608
 _OF_A_MESSAGE = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
     FROM part JOIN message ON message.n = part.message
@@ -40,6 +48,13 @@ _OF_A_MESSAGE = """
 _NO_ID = (("text", ""),)
 """No part is filed under it."""
 
+_ACCEPTED = b""
+"""In the place of an event: that its message was accepted. It is made of the message's record again."""
+
+_OWED = """
+    SELECT owed.n, event, correlation_id, reply_to, record
+    FROM owed LEFT JOIN message ON message.n = owed.message
+"""
 
 _REPORT = """
     UPDATE part SET report = new.column1 FROM (VALUES {rows}) AS new
@@ -70,7 +85,7 @@ class Notes:
         self._last_owed: int | None = None
 
     def touches(self, message: int) -> bool:
-        """Whether something of this message is not written yet."""
+        """Whether something is noted of this message: what was read of it before is out of date."""
         return message in self._messages
 
     def report(self, part: Part, report: Report) -> None:
@@ -81,18 +96,27 @@ class Notes:
     def owe(
         self, message: int | None, event: Event, correlation_id: str | None, reply_to: str | None
     ) -> Owed:
+        number = self._number()
+        self._owed.append((number, message, packer.encode(event), correlation_id, reply_to))
+        return Owed(number, event, correlation_id, reply_to)
+
+    def owe_accepted(self, message: int, record: Record) -> Owed:
+        """Its message's row has the record, so that nothing of it is written twice."""
+        number = self._number()
+        self._owed.append((number, message, _ACCEPTED, None, None))
+        return _accepted(number, record)
+
+    def _number(self) -> int:
         if self._last_owed is None:
             found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'owed'").fetchone()
             self._last_owed = found[0] if found else 0
         self._last_owed += 1
-        self._owed.append((self._last_owed, message, packer.encode(event), correlation_id, reply_to))
-        return Owed(self._last_owed, event, correlation_id, reply_to)
+        return self._last_owed
 
     def write(self) -> None:
         execute_rows(self.db, _REPORT, self._reports)
         execute_rows(self.db, _COUNT, [(message,) for _, message, _ in self._reports])
         execute_rows(self.db, "INSERT INTO owed VALUES {rows}", self._owed)
-        self._messages.clear()
         self._reports.clear()
         self._owed.clear()
 
@@ -100,12 +124,30 @@ class Notes:
 def claim_all(db: sqlite3.Connection, came: Sequence[Receipt]) -> list[Claim]:
     """See `smsgw.ledger.base.Ledger.claim`."""
     notes = Notes(db)
-    claims = [_claim(notes, receipt) for receipt in came]
+    parts = _newest_parts(db, came)
+    claims = [_claim(notes, receipt, parts.get(index)) for index, receipt in enumerate(came)]
     notes.write()
     return claims
 
 
-def _claim(notes: Notes, receipt: Receipt) -> Claim:
+def _newest_parts(db: sqlite3.Connection, came: Sequence[Receipt]) -> dict[int, Part]:
+    """By place in `came`: the newest part under the best reading of a receipt's id, where that is certain."""
+    asked = [
+        (index, each.account, each.candidates[0][1]) for index, each in enumerate(came) if each.candidates
+    ]
+    found: dict[int, Part] = {}
+    for answer in query_rows(db, _FOR_ALL, asked):
+        if len(answer) < _MANY:  # else some may be missing
+            for index, *row in answer:
+                part = Part._make(row)
+                if index not in found or part[:2] > found[index][:2]:
+                    found[index] = part
+    return found
+
+
+def _claim(notes: Notes, receipt: Receipt, newest: Part | None) -> Claim:
+    if newest is not None and _is_plain(notes, receipt, newest):
+        return Claim(tuple(_note(notes, newest, receipt.report, receipt.at)), receipt.candidates[0][0])
     found = _find_part(notes.db, receipt)
     if found is not None and notes.touches(found[1].message):
         notes.write()
@@ -114,7 +156,16 @@ def _claim(notes: Notes, receipt: Receipt) -> Claim:
         _park(notes.db, receipt)
         return Claim()
     codec, part = found
-    return Claim(owed=tuple(_note(notes, part, receipt.report, receipt.at)), codec=codec)
+    return Claim(tuple(_note(notes, part, receipt.report, receipt.at)), codec)
+
+
+def _is_plain(notes: Notes, receipt: Receipt, part: Part) -> bool:
+    """Whether nothing can compete with this part, the newest."""
+    return (
+        part.report is None
+        and same_recipient(part.recipient, receipt.recipient)
+        and not notes.touches(part.message)
+    )
 
 
 def _find_part(db: sqlite3.Connection, receipt: Receipt) -> tuple[str, Part] | None:
@@ -151,7 +202,7 @@ def same_recipient(one: str, other: str) -> bool:
 def _note(notes: Notes, part: Part, report: Report, now: float) -> list[Owed]:
     """Write a receipt's word at its part. A repeat owes again only what is not yet cleared."""
     if part.waiting == 0 or (part.report is not None and report.final):
-        return owed(notes.db, "message = ? ORDER BY n", part.message)
+        return owed_for(notes.db, part.message)
     record = records.decode(part.record)
     if record.awaits == 1:
         words: list[Report | None] = [report]
@@ -243,6 +294,43 @@ def owe(
     return made
 
 
-def owed(db: sqlite3.Connection, where: str, value: int) -> list[Owed]:
-    rows = db.execute(f"SELECT n, event, correlation_id, reply_to FROM owed WHERE {where}", (value,))  # noqa: S608
-    return [Owed(n, _events.decode(event), *properties) for n, event, *properties in rows]
+def owed(db: sqlite3.Connection, limit: int) -> list[Owed]:
+    """See `smsgw.ledger.base.Ledger.owed`."""
+    return [_read(*row) for row in db.execute(_OWED + "ORDER BY owed.n LIMIT ?", (limit,))]
+
+
+def owed_for(db: sqlite3.Connection, message: int) -> list[Owed]:
+    """What is not published yet of a message's events."""
+    rows = db.execute(_OWED + "WHERE owed.message = ? ORDER BY owed.n", (message,))
+    return [_read(*row) for row in rows]
+
+
+def _read(
+    number: int, event: bytes, correlation_id: str | None, reply_to: str | None, record: bytes | None
+) -> Owed:
+    if event == _ACCEPTED and record is not None:
+        return _accepted(number, records.decode(record))
+    return Owed(number, _events.decode(event), correlation_id, reply_to)
+
+
+def _accepted(number: int, record: Record) -> Owed:
+    return Owed(number, accepted(record), record.correlation_id, record.reply_to)
+
+
+def keep_accepted(db: sqlite3.Connection, messages: Sequence[int]) -> None:
+    """Of messages that are about to be forgotten: what is owed is from now on kept without their records."""
+    for message in messages:
+        for each in owed_for(db, message):
+            db.execute(
+                "UPDATE owed SET event = ?, correlation_id = ?, reply_to = ? WHERE n = ?",
+                (packer.encode(each.event), each.correlation_id, each.reply_to, each.number),
+            )
+
+
+def clear(db: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """See `smsgw.ledger.base.Ledger.clear`. What was owed together has numbers that follow each other."""
+    first, last = min(numbers, default=0), max(numbers, default=0)
+    if last - first + 1 == len(set(numbers)):
+        db.execute("DELETE FROM owed WHERE n BETWEEN ? AND ?", (first, last))
+    else:
+        execute_rows(db, "DELETE FROM owed WHERE n IN (VALUES {rows})", [(number,) for number in numbers])

@@ -13,12 +13,12 @@ So rows are found by index, newest first, never by a unique key.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from twisted.internet.defer import Deferred
 
-from smsgw.folding import Record, accepted, folded, orphan, unreceipted
+from smsgw.folding import Record, folded, orphan, unreceipted
 from smsgw.ledger import fragments, receipts
 from smsgw.ledger.base import Acceptance, Claim, Expiry, Kept, Overdue, Owed, OwedInbound, Recalled, Receipt
 from smsgw.message import Event
@@ -72,6 +72,7 @@ SCHEMA = (
     CREATE INDEX owed_message ON owed (message);
     """,
     fragments.TABLES,
+    "-- from here on an empty `owed.event` says that the message was accepted",
 )
 
 
@@ -102,10 +103,10 @@ class SqliteLedger:
         return self._database.run(lambda db: receipts.claim_all(db, came))
 
     def owed(self, limit: int) -> Deferred[Sequence[Owed]]:
-        return self._database.run(lambda db: receipts.owed(db, "TRUE ORDER BY n LIMIT ?", limit))
+        return self._database.run(lambda db: receipts.owed(db, limit))
 
     def clear(self, numbers: Sequence[int]) -> Deferred[None]:
-        return self._database.run(lambda db: _clear(db, numbers))
+        return self._database.run(lambda db: receipts.clear(db, numbers))
 
     def expire(self, now: float, *, keep: float, park: float, limit: int) -> Deferred[Expiry]:
         return self._database.run(lambda db: _expire(db, now, keep, park, limit))
@@ -165,7 +166,7 @@ def _tell(notes: receipts.Notes, number: int, record: Record) -> list[Owed]:
     """That a message was accepted, all of it, is owed to its producer from then on."""
     if record.progress is not None:
         return []
-    return [notes.owe(number, accepted(record), record.correlation_id, record.reply_to)]
+    return [notes.owe_accepted(number, record)]
 
 
 def _insert(db: sqlite3.Connection, number: int, records: Sequence[Record]) -> None:
@@ -231,14 +232,10 @@ def _recall(db: sqlite3.Connection, message_id: str) -> Recalled | None:
     if row is None:
         return None
     number, waiting, record = row[0], row[1], receipts.records.decode(row[2])
-    owed = tuple(receipts.owed(db, "message = ? ORDER BY n", number))
+    owed = tuple(receipts.owed_for(db, number))
     if waiting or not record.awaits or record.progress is not None:
         return Recalled(record, owed=owed)
     return Recalled(record, _final(db, number, record, record.accepted), owed)
-
-
-def _clear(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
-    execute_rows(db, "DELETE FROM owed WHERE n IN (VALUES {rows})", [(number,) for number in numbers])
 
 
 def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit: int) -> Expiry:
@@ -249,6 +246,7 @@ def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit:
     waiting = [(n, receipts.records.decode(record)) for n, waits, record in old if waits]
     # one that was never whole has had its last word, or will have it, from its last attempt
     owed = [_give_up(db, n, record, now) for n, record in waiting if record.progress is None]
+    receipts.keep_accepted(db, [n for n, *_ in old])
     db.executemany("DELETE FROM part WHERE message = ?", [(n,) for n, _, _ in old])
     db.executemany("DELETE FROM message WHERE n = ?", [(n,) for n, _, _ in old])
     orphans = db.execute(
