@@ -100,7 +100,7 @@ class Receipts:
         Deferred.fromCoroutine(self._claim_gathered())
 
     async def _claim_gathered(self) -> None:
-        """As `smsgw.gateway.settling`: a group begins at the end of a turn, and meanwhile the next gathers."""
+        """A group begins at the end of a turn; while the ledger writes it the next one gathers."""
         while self._gathered:
             await self.settled().addTimeout(PATIENCE, self._timers, onTimeoutCancel=lambda *_: None)
             group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
