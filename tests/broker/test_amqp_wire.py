@@ -137,6 +137,55 @@ def test_garbage_in_properties_is_an_error_of_ours(garbage: bytes) -> None:
         content.decode_properties(bytes(12) + garbage)
 
 
+@given(properties, st.integers(0, 255), st.integers(0, 400))
+def test_a_head_that_is_remembered_reads_as_when_it_was_new(
+    some: dict[str, Any], damage: int, place: int
+) -> None:
+    octets = bytearray(bytes(12) + content.encode_properties(some))
+    assert _read(bytes(octets)) == some
+    octets[12 + place % (len(octets) - 12)] = damage
+    found = _read(bytes(octets))
+    assert _read(bytes(octets)) == found
+    content._heads.clear()
+    assert _read(bytes(octets)) == found
+
+
+def _read(header: bytes) -> Any:
+    try:
+        return content.decode_properties(header)
+    except DecodeError as error:
+        return str(error)
+
+
+def test_heads_are_remembered_to_a_bound_and_only_short_ones() -> None:
+    content._heads.clear()
+    for number in range(content.REMEMBERED + 1):
+        header = bytes(12) + content.encode_properties({"content_type": str(number), "message_id": "m"})
+        assert content.decode_properties(header) == {"content_type": str(number), "message_id": "m"}
+    assert 0 < len(content._heads) <= content.REMEMBERED
+    content._heads.clear()
+    long = {"headers": {"x": "y" * content.LONGEST_HEAD}}
+    assert content.decode_properties(bytes(12) + content.encode_properties(long)) == long
+    assert not content._heads
+
+
+@pytest.mark.parametrize(
+    ("octets", "problem"),
+    [
+        (b"\x20\x00\xff\xff\xff\xff", "a table goes past the end at octet 14"),
+        (b"\xa0\x00\x01t\x00\x00\x00\x03\x01k?\x02", "unknown field type b'?' at octet 22"),
+        (b"\x80\x80\x01t\x05id", "a content header is cut short at octet 19"),
+        (b"\x98\x00\x01t\x02", "a content header is cut short at octet 17"),
+        (b"\x80\x01\x01", "a content header is cut short at octet 15"),
+    ],
+)
+def test_what_is_wrong_in_a_header_has_its_place(octets: bytes, problem: str) -> None:
+    for _ in range(2):
+        with pytest.raises(DecodeError) as caught:
+            content.decode_properties(bytes(12) + octets)
+        assert str(caught.value) == problem
+
+
 def test_more_flags_than_we_know_are_passed_over() -> None:
     header = bytes(12) + b"\x00\x81\x80\x00" + b"\x02id"
     assert content.decode_properties(header) == {"message_id": "id"}

@@ -16,6 +16,7 @@ from smsgw.broker.amqp.fields import (
     PAST_THE_END,
     READERS,
     U16,
+    U32,
     WRITERS,
     DecodeError,
     EncodeError,
@@ -47,6 +48,19 @@ _PROPERTIES = tuple(
     for name in [field.name.replace("-", "_")]
 )
 _NAMES = tuple(name for name, *_ in _PROPERTIES)
+_HEAD_PROPERTIES = 5
+_HAS_CONTENT_TYPE, _HAS_CONTENT_ENCODING, _HAS_HEADERS, _HAS_DELIVERY_MODE, _HAS_PRIORITY = (
+    flag for _, flag, *_ in _PROPERTIES[:_HEAD_PROPERTIES]
+)
+_heads: dict[bytes, dict[str, Any]] = {}
+"""What was read, by the octets from the flags to the priority: mostly the same in a producer's messages."""
+
+REMEMBERED = 1024
+"""So many heads."""
+
+LONGEST_HEAD = 512
+"""Longer ones are not remembered: a header with deaths in it is seldom seen twice."""
+
 _HEADER = struct.Struct(">HHQ")
 _SETTLE = struct.Struct(">BHI4sQBB")
 _DELIVERY = struct.Struct(">QB")
@@ -157,29 +171,65 @@ def decode_size(header: bytes) -> int:
 
 
 def decode_properties(header: bytes) -> dict[str, Any]:
-    """The properties of a content header, by their names with underscores; absent ones are absent."""
-    found = {}
+    """The properties of a content header, by their names with underscores; absent ones are absent.
+
+    Values that hold others (tables, arrays) are shared between equal headers: look, but don't change.
+    """
     try:
-        flags, offset = _read_flags(header)
-        for name, read in _present(flags):
-            found[name], offset = read(header, offset)
+        flags: int = U16.unpack_from(header, _HEADER.size)[0]
+        offset = _behind_flags(header) if flags & 1 else _HEADER.size + 2
+        end = _end_of_head(header, flags, offset)
+        head = header[_HEADER.size : end]
+        found = _heads.get(head)
+        if found is None:
+            found = _read_head(header, flags, offset, head)
+        found = found.copy()
+        for name, read in _behind_head(flags):
+            found[name], end = read(header, end)
     except PAST_THE_END:
         raise DecodeError("a content header is cut short", len(header)) from None
+    at_end("a content header", end, len(header))
+    return found
+
+
+def _behind_flags(header: bytes) -> int:
+    """The offset behind the last word of flags: the lowest bit says one more follows."""
+    offset = _HEADER.size
+    while U16.unpack_from(header, offset)[0] & 1:
+        offset += 2
+    return offset + 2
+
+
+def _end_of_head(header: bytes, flags: int, offset: int) -> int:
+    """The offset behind the priority or what is there of the properties before it."""
+    if flags & _HAS_CONTENT_TYPE:
+        offset += 1 + header[offset]
+    if flags & _HAS_CONTENT_ENCODING:
+        offset += 1 + header[offset]
+    if flags & _HAS_HEADERS:
+        offset += 4 + U32.unpack_from(header, offset)[0]
+    if flags & _HAS_DELIVERY_MODE:
+        offset += 1
+    if flags & _HAS_PRIORITY:
+        offset += 1
+    return offset
+
+
+def _read_head(header: bytes, flags: int, offset: int, head: bytes) -> dict[str, Any]:
+    """Read from the header itself, so that an error has its offset; remembered under its octets."""
+    found = {}
+    for name, flag, read, _ in _PROPERTIES[:_HEAD_PROPERTIES]:
+        if flags & flag:
+            found[name], offset = read(header, offset)
     at_end("a content header", offset, len(header))
+    if len(head) <= LONGEST_HEAD:
+        if len(_heads) >= REMEMBERED:
+            _heads.clear()  # those in use are back at once
+        _heads[head] = found
     return found
 
 
 @lru_cache(256)
-def _present(flags: int) -> tuple[tuple[str, Read], ...]:
-    """The properties that these flags announce; a producer's publishes have the same ones."""
-    return tuple((name, read) for name, flag, read, _ in _PROPERTIES if flags & flag)
-
-
-def _read_flags(header: bytes) -> tuple[int, int]:
-    """The first word of flags, and the offset behind the last: the lowest bit says one more follows."""
-    offset = _HEADER.size
-    flags = word = U16.unpack_from(header, offset)[0]
-    while word & 1:
-        offset += 2
-        word = U16.unpack_from(header, offset)[0]
-    return flags, offset + 2
+def _behind_head(flags: int) -> tuple[tuple[str, Read], ...]:
+    """The properties behind the head that these flags announce."""
+    return tuple((name, read) for name, flag, read, _ in _PROPERTIES[_HEAD_PROPERTIES:] if flags & flag)
