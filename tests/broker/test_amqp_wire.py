@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgw.broker.amqp import content, wire
+from smsgw.broker.amqp.consumer import read_properties
 from smsgw.broker.amqp.fields import DecodeError, EncodeError
 from smsgw.broker.base import Properties, Publish
 
@@ -204,6 +205,42 @@ def test_more_flags_than_we_know_are_passed_over() -> None:
 def test_a_property_that_does_not_fit_is_named(some: dict[str, Any], problem: str) -> None:
     with pytest.raises(EncodeError, match=problem):
         content.encode_properties(some)
+
+
+used = st.builds(
+    Properties,
+    **{name: PROPERTIES[name] | st.none() for name in Properties.__struct_fields__ if name != "headers"},
+    headers=PROPERTIES["headers"],
+)
+
+
+@given(used)
+def test_a_publish_has_its_properties_as_the_specification_orders_them(some: Properties) -> None:
+    octets = content.encode_publish(1, Publish("", "q", b"", some), frame_max=10**6)
+    _, (kind, _, header) = wire.Framer(10**6).feed(octets)
+    assert kind == wire.FRAME_HEADER
+    values = {name: getattr(some, name) for name in some.__struct_fields__}
+    assert header[12:] == content.encode_properties({**values, "delivery_mode": content.PERSISTENT})
+    assert read_properties(header) == some
+
+
+@pytest.mark.parametrize(
+    ("some", "problem"),
+    [
+        ({"content_type": "x" * 256}, "^content_type: .*256 octets"),
+        ({"headers": {"x": object()}}, r"^headers\.x: "),
+        ({"priority": 256}, "^priority: "),
+        ({"correlation_id": 7}, "^correlation_id: "),
+        ({"correlation_id": "c", "reply_to": "q" * 256}, "^reply_to: .*256 octets"),
+        ({"expiration": "\ud800"}, "^expiration: not a text"),
+        ({"reply_to": "q", "message_id": "å" * 128, "timestamp": 1}, "^message_id: .*256 octets"),
+        ({"message_id": "m", "timestamp": -1}, "^timestamp: "),
+    ],
+)
+def test_a_property_of_a_publish_that_does_not_fit_is_named(some: dict[str, Any], problem: str) -> None:
+    publish = Publish("", "q", b"", Properties(**some))
+    with pytest.raises(EncodeError, match=problem):
+        content.encode_publish(1, publish, frame_max=wire.FRAME_MIN_SIZE)
 
 
 @given(text, st.integers(0, 2**64 - 1), st.booleans(), text, text)
