@@ -92,13 +92,21 @@ _CONFIRM = struct.Struct(">4sQB")
 def decode_deliver(payload: bytes) -> tuple[str, int, bool, str]:
     """Consumer tag, delivery tag, redelivered, routing key of basic.deliver."""
     try:
-        consumer, at = read_shortstr(payload, 4)
+        at = 5 + payload[4]
         tag, redelivered = _DELIVERY.unpack_from(payload, at)
-        key, end = read_shortstr(payload, at + 10 + payload[at + 9])
+        consumer, key, size = _names_of_deliver(payload[4:at], payload[at + 9 :])
     except PAST_THE_END:
         raise DecodeError("basic.deliver is cut short", len(payload)) from None
-    at_end("basic.deliver", end, len(payload))
+    at_end("basic.deliver", at + 9 + size, len(payload))
     return consumer, tag, redelivered != 0, key
+
+
+@lru_cache(256)
+def _names_of_deliver(before: bytes, behind: bytes) -> tuple[str, str, int]:
+    """Consumer tag, routing key, and its end: of a queue's deliveries only the number between differs."""
+    consumer, _ = read_shortstr(before, 0)
+    key, end = read_shortstr(behind, 1 + behind[0])
+    return consumer, key, end
 
 
 def decode_confirm(payload: bytes) -> tuple[int, bool]:
