@@ -37,7 +37,7 @@ from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
 
-SLICE = 32
+SLICE = 16
 """Messages that are begun in one turn of the reactor. What is written in a turn leaves at its end, so of
 hundreds that are handed out together the first ones need not wait for the last; and their answers come apart,
 so that places in the width are free one after the other instead of all together."""
