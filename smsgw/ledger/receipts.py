@@ -100,16 +100,9 @@ class Notes:
         self._owed.append((number, message, packer.encode(event), correlation_id, reply_to))
         return Owed(number, event, correlation_id, reply_to)
 
-    def owe_accepted(self, message: int, record: Record) -> Owed:
-        """Its message's row has the record, so that nothing of it is written twice."""
-        number = self._number()
-        self._owed.append((number, message, _ACCEPTED, None, None))
-        return _accepted(number, record)
-
     def _number(self) -> int:
         if self._last_owed is None:
-            found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'owed'").fetchone()
-            self._last_owed = found[0] if found else 0
+            self._last_owed = _last_owed(self.db)
         self._last_owed += 1
         return self._last_owed
 
@@ -303,6 +296,21 @@ def owed_for(db: sqlite3.Connection, message: int) -> list[Owed]:
     """What is not published yet of a message's events."""
     rows = db.execute(_OWED + "WHERE owed.message = ? ORDER BY owed.n", (message,))
     return [_read(*row) for row in rows]
+
+
+def owe_accepted(db: sqlite3.Connection, message: int, whole: Sequence[Record]) -> list[Owed]:
+    """Messages were accepted, all of each: their rows, from this number on, are all that is kept of it."""
+    first = _last_owed(db) + 1
+    db.execute(
+        "INSERT INTO owed (n, message, event) SELECT ? + n, n, ? FROM message WHERE n BETWEEN ? AND ?",
+        (first - message, _ACCEPTED, message, message + len(whole) - 1),
+    )
+    return [_accepted(number, record) for number, record in enumerate(whole, first)]
+
+
+def _last_owed(db: sqlite3.Connection) -> int:
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'owed'").fetchone()
+    return found[0] if found else 0
 
 
 def _read(

@@ -125,57 +125,57 @@ class SqliteLedger:
 
 
 def _remember(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
-    """First attempts, nearly all, are written together, several rows a statement."""
+    """Messages that were taken at their first attempt, nearly all, are written several rows a statement."""
     owed: list[list[Owed]] = []
-    for first, run in groupby(taken, lambda each: each.record.attempt == 1 and not each.resumed):
+    for plain, run in groupby(taken, _is_plain):
         group = list(run)
-        owed += _remember_first(db, group) if first else [_remember_again(db, each) for each in group]
+        owed += _remember_plain(db, group) if plain else [_remember_alone(db, each) for each in group]
     return owed
 
 
-def _remember_first(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
-    (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
-    _insert(db, number, [each.record for each in taken])
+def _is_plain(taken: Acceptance) -> bool:
+    return taken.record.attempt == 1 and not taken.resumed and taken.record.progress is None
+
+
+def _remember_plain(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
+    records = [each.record for each in taken]
+    number = _insert(db, records)
     _expect(db, number, taken)
-    notes = receipts.Notes(db)
-    owed = [_tell(notes, number + index, each.record) for index, each in enumerate(taken)]
-    notes.write()
+    owed = [[each] for each in receipts.owe_accepted(db, number, records)]
     if db.execute("SELECT EXISTS (SELECT 1 FROM parked)").fetchone()[0]:
-        for index, each in enumerate(taken):
-            owed[index] += _early(db, number + index, each)
+        for n, (each, told) in enumerate(zip(taken, owed, strict=True), number):
+            told.extend(_early(db, n, each))
     return owed
 
 
-def _remember_again(db: sqlite3.Connection, taken: Acceptance) -> list[Owed]:
+def _remember_alone(db: sqlite3.Connection, taken: Acceptance) -> list[Owed]:
     record = taken.record
     number = _unfinished(db, record) if taken.resumed else None
-    notes = receipts.Notes(db)
     if number is None:
-        db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
-        (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
-        _insert(db, number, [record])
-        owed = _tell(notes, number, record)
+        if record.attempt > 1 or taken.resumed:
+            db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
+        number = _insert(db, [record])
+        owed = _tell(db, number, record)
     else:
-        owed = _tell(notes, number, record) + _resume(notes, number, record)
-    notes.write()
+        owed = _tell(db, number, record) + _resume(db, number, record)
     _expect(db, number, [taken])
     return owed + _early(db, number, taken)
 
 
-def _tell(notes: receipts.Notes, number: int, record: Record) -> list[Owed]:
+def _tell(db: sqlite3.Connection, number: int, record: Record) -> list[Owed]:
     """That a message was accepted, all of it, is owed to its producer from then on."""
-    if record.progress is not None:
-        return []
-    return [notes.owe_accepted(number, record)]
+    return receipts.owe_accepted(db, number, [record]) if record.progress is None else []
 
 
-def _insert(db: sqlite3.Connection, number: int, records: Sequence[Record]) -> None:
-    """A row for each, from this number on."""
+def _insert(db: sqlite3.Connection, records: Sequence[Record]) -> int:
+    """A row for each. Returns the number of the first; the others follow it."""
+    (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
     rows = [
-        (number + index, each.id, each.accepted, each.awaits, receipts.packer.encode(each))
-        for index, each in enumerate(records)
+        (n, each.id, each.accepted, each.awaits, receipts.packer.encode(each))
+        for n, each in enumerate(records, number)
     ]
     execute_rows(db, "INSERT INTO message (n, id, accepted, waiting, record) VALUES {rows}", rows)
+    return int(number)
 
 
 _PARTS = "INSERT OR IGNORE INTO part (message, number, account, key, recipient, smsc_id) VALUES {rows}"
@@ -184,8 +184,8 @@ _PARTS = "INSERT OR IGNORE INTO part (message, number, account, key, recipient, 
 def _expect(db: sqlite3.Connection, number: int, taken: Sequence[Acceptance]) -> None:
     """The parts whose receipts will come."""
     parts = [
-        (number + index, key.part, each.account, key.key, _digits(each.record.to), key.smsc_id)
-        for index, each in enumerate(taken)
+        (n, key.part, each.account, key.key, _digits(each.record.to), key.smsc_id)
+        for n, each in enumerate(taken, number)
         for key in each.keys
     ]
     execute_rows(db, _PARTS, parts)
@@ -205,9 +205,8 @@ def _unfinished(db: sqlite3.Connection, record: Record) -> int | None:
     return found[0] if found and receipts.records.decode(found[1]).progress is not None else None
 
 
-def _resume(notes: receipts.Notes, message: int, record: Record) -> list[Owed]:
+def _resume(db: sqlite3.Connection, message: int, record: Record) -> list[Owed]:
     """More parts were taken. If the receipts that decide are in already, the message ends here."""
-    db = notes.db
     db.execute(
         "UPDATE message SET accepted = ?, record = ? WHERE n = ?",
         (record.accepted, receipts.packer.encode(record), message),
@@ -216,7 +215,7 @@ def _resume(notes: receipts.Notes, message: int, record: Record) -> list[Owed]:
     if waiting or not record.awaits or record.progress is not None:
         return []
     event = _final(db, message, record, record.accepted)
-    return [notes.owe(message, event, record.correlation_id, record.reply_to)] if event else []
+    return [receipts.owe(db, message, event, record.correlation_id, record.reply_to)] if event else []
 
 
 def _final(db: sqlite3.Connection, message: int, record: Record, now: float) -> Event | None:
