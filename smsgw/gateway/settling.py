@@ -29,8 +29,8 @@ GROUP = 1000
 """Messages that are settled together at most."""
 
 LEAST = 16
-"""Of those that wait a fourth is settled at a time, or so many: while the ledger writes the last, the first
-are acknowledged already, and their places in the width are free."""
+"""Of those that wait half are settled at a time, or so many: while the ledger writes the last, the first are
+acknowledged already, and their places in the width are free."""
 
 UNPAID = 10_000
 """Events that may wait for the broker's confirm before messages wait for them too."""
@@ -75,7 +75,7 @@ class Settling:
 
     async def _settle(self) -> None:
         while self._gathered:
-            size = max(LEAST, min(GROUP, len(self._gathered) // 4))
+            size = max(LEAST, min(GROUP, len(self._gathered) // 2))
             group, self._gathered = self._gathered[:size], self._gathered[size:]
             remembered = Deferred.fromCoroutine(self._remember(group))
             self._asked += len(group)
