@@ -63,7 +63,9 @@ class Desk(Parts):
         return [each for each in owed if each.event.event != "accepted"]
 
     def receive(self, report: Report = DELIVERED, key: str = "a1") -> Deferred[str | None]:
-        return self.receipts.receipt(self.channel, [("text", key)], "46700000001", report)
+        answered = self.receipts.receipt(self.channel, [("text", key)], "46700000001", report)
+        self.clock.advance(0)
+        return answered
 
     def owed(self) -> list[str]:
         return [owed.event.event for owed in result(self.ledger.owed(100))]
