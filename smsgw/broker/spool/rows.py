@@ -38,10 +38,13 @@ def stretches(ones: Iterable[Routed]) -> Iterable[tuple[Route, Iterable[Routed]]
 
 
 class Row(NamedTuple):
-    """A waiting message. `expires` is in seconds since the epoch."""
+    """A waiting message. Rows sort as they are handed out: `rank` is the priority, negative.
 
+    `expires` is in seconds since the epoch.
+    """
+
+    rank: int
     id: int
-    priority: int
     expires: float | None
     redelivered: int
     properties: bytes

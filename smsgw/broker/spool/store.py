@@ -102,7 +102,7 @@ class _Queue(NamedTuple):
 
 
 _FETCH = """
-    SELECT id, priority, expires, redelivered, properties, body FROM messages
+    SELECT -priority, id, expires, redelivered, properties, body FROM messages
     WHERE queue = ? AND priority = ? AND id > ? ORDER BY id LIMIT ?
 """
 _EXPIRED = """
@@ -185,9 +185,9 @@ class Store:
         for priority, after, most in wanted:
             limit = most - len(rows)
             found = connection.execute(_FETCH, (queue, priority, after, limit)) if limit > 0 else ()
-            for values in found:
-                rows.append(Row._make(values))
-                octets += len(rows[-1].body)
+            for row in map(Row._make, found):
+                rows.append(row)
+                octets += len(row.body)
                 if octets >= FETCH_OCTETS:
                     return Fetched(rows, exhausted=False)
             exhausted = exhausted and len(rows) < most
