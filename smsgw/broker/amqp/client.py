@@ -159,12 +159,14 @@ class Client(AMQClient):  # type: ignore[misc]
     def send(self, octets: bytes) -> None:
         """Write at the end of this turn of the reactor."""
         self._out.append(octets)
-        self._flush_soon()
+        if not self._flush_due:
+            self._flush_soon()
 
     def before_flush(self, speak: Callable[[], None]) -> None:
         """Have `speak` called once, right before the next write; it may `send`."""
         self._before_flush.append(speak)
-        self._flush_soon()
+        if not self._flush_due:
+            self._flush_soon()
 
     def flush(self) -> None:
         """Write now what was collected."""
@@ -178,9 +180,8 @@ class Client(AMQClient):  # type: ignore[misc]
             self.transport.write(b"".join(out))
 
     def _flush_soon(self) -> None:
-        if not self._flush_due:
-            self._flush_due = True
-            self.clock.callLater(0, self.flush)
+        self._flush_due = True
+        self.clock.callLater(0, self.flush)
 
     # Channels
 
