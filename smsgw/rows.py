@@ -13,9 +13,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-SIZES = (64, 16, 4, 1)
-"""Rows of one statement. Few sizes, so that the prepared statements are found again; 64 rows of up to 15
-values are within the 999 parameters that every SQLite allows."""
+SIZES = (64, 32, 16, 8, 4, 2, 1)
+"""Rows of one statement: so any number of rows takes few statements, and of few sizes, so that the prepared
+ones are found again. 64 rows of up to 15 values are within the 999 parameters that every SQLite allows."""
 
 TEXTS = 256
 """Statements of which the text is remembered: one for each size of each statement in the program."""

@@ -37,10 +37,10 @@ from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
 
-SLICE = 32
-"""Messages that are begun in one turn of the reactor. What is written in a turn leaves at its end, so of
-hundreds that are handed out together the first ones need not wait for the last; and their answers come apart,
-so that places in the width are free one after the other instead of all together."""
+SLICE = 16
+"""Messages that are begun in one turn of the reactor, or half of those that wait. What is written in a turn
+leaves at its end, so of hundreds that are handed out together the first ones need not wait for the last; and
+their answers come apart, so that places in the width are free one after the other instead of all together."""
 
 ENDED = 10_000
 """Ids that are remembered of messages whose last attempt has ended, and was not the first."""
@@ -75,7 +75,7 @@ class Outgoing:
         self._pay = pay
         self._settling = Settling(ledger, durable, clock=clock, pay=pay, over=self._over)
         self._under_way = UnderWay()
-        self._begun = 0
+        self._begun = self._half = 0
         self._next_turn: list[tuple[Feed, Delivery]] = []
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._dedupe = dedupe
@@ -132,8 +132,8 @@ class Outgoing:
             self._start(feed, delivery)
 
     def _start(self, feed: Feed, delivery: Delivery) -> None:
-        """Begin with it, or in the next turn of the reactor if this one has begun with `SLICE` already."""
-        if self._begun >= SLICE:
+        """Begin with it, or in the next turn of the reactor if this one has begun with enough already."""
+        if self._begun >= max(SLICE, self._half):
             self._next_turn.append((feed, delivery))
             return
         if not self._begun:
@@ -143,8 +143,8 @@ class Outgoing:
         self._guarded(one, self.carry, one)
 
     def _turn(self) -> None:
-        self._begun = 0
         waiting, self._next_turn = self._next_turn, []
+        self._begun, self._half = 0, len(waiting) // 2
         for feed, delivery in waiting:
             if delivery.stale:
                 self._free(feed)

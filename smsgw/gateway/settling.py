@@ -28,6 +28,10 @@ from smsgw.ledger.base import Ledger, Owed
 GROUP = 1000
 """Messages that are settled together at most."""
 
+LEAST = 16
+"""Of those that wait half are settled at a time, or so many: while the ledger writes the last, the first are
+acknowledged already, and their places in the width are free."""
+
 UNPAID = 10_000
 """Events that may wait for the broker's confirm before messages wait for them too."""
 
@@ -55,11 +59,13 @@ class Settling:
         self._over = over
         self._gathered: list[Carried] = []
         self._remembering = False
-        self._waiting: list[Deferred[None]] = []
+        self._added = self._asked = 0
+        self._waiting: dict[Deferred[None], int] = {}
         self._unpaid = 0
 
     def add(self, taken: Carried) -> None:
         self._gathered.append(taken)
+        self._added += 1
         if not self._remembering:
             self._remembering = True
             self._clock.callLater(0, self._begin)
@@ -69,10 +75,12 @@ class Settling:
 
     async def _settle(self) -> None:
         while self._gathered:
-            group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
+            size = max(LEAST, min(GROUP, len(self._gathered) // 2))
+            group, self._gathered = self._gathered[:size], self._gathered[size:]
             remembered = Deferred.fromCoroutine(self._remember(group))
-            waiting, self._waiting = self._waiting, []
-            for each in waiting:
+            self._asked += len(group)
+            for each in [each for each, added in self._waiting.items() if added <= self._asked]:
+                del self._waiting[each]
                 each.callback(None)
             await remembered
         self._remembering = False
@@ -84,8 +92,8 @@ class Settling:
         """
         if not self._gathered:
             return succeed(None)
-        waiting: Deferred[None] = Deferred(self._waiting.remove)
-        self._waiting.append(waiting)
+        waiting: Deferred[None] = Deferred(self._waiting.__delitem__)
+        self._waiting[waiting] = self._added
         return waiting
 
     async def _remember(self, group: Sequence[Carried]) -> None:

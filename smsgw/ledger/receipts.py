@@ -14,23 +14,62 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from smsgw.folding import Record, Report, accepted, receipted
+from smsgw.folding import Record, Report, receipted
+from smsgw.ledger import owing
 from smsgw.ledger.base import Claim, Owed, Receipt
+from smsgw.ledger.owing import Owing, packer, records, reports
 from smsgw.message import Event
 from smsgw.rows import execute_rows, query_rows
-
-packer = msgspec.msgpack.Encoder()
-records = msgspec.msgpack.Decoder(Record)
-reports = msgspec.msgpack.Decoder(Report)
-_events = msgspec.msgpack.Decoder(Event)
 
 _NEWEST = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
     FROM part JOIN message ON message.n = part.message
     WHERE part.account = ? AND part.key = ? ORDER BY part.message DESC LIMIT 16
 """
+_MANY = 256
+"""Parts that one statement finds at most: very many may have one id."""
+
+_FOR_ALL = f"""
+    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
+    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
+"""  # noqa: S608
+_OF_A_MESSAGE = """
+    SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM part JOIN message ON message.n = part.message
+    WHERE part.account = ? AND part.key = ? AND part.message = ? ORDER BY part.report IS NOT NULL, part.number
+"""
+
+_NO_ID = (("text", ""),)
+"""No part is filed under it."""
+
+_MANY = 256
+"""Parts that one statement finds at most: very many may have one id."""
+
+_FOR_ALL = f"""
+    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
+    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
+"""  # noqa: S608
+_OF_A_MESSAGE = """
+    SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM part JOIN message ON message.n = part.message
+    WHERE part.account = ? AND part.key = ? AND part.message = ? ORDER BY part.report IS NOT NULL, part.number
+"""
+
+_NO_ID = (("text", ""),)
+"""No part is filed under it."""
+
+_ACCEPTED = b""
+"""In the place of an owed event: that its message was accepted. The event is made of the message's record."""
+
+_OWED = """
+    SELECT owed.n, message, event, correlation_id, reply_to, record
+    FROM owed LEFT JOIN message ON message.n = owed.message
+"""
+_OWE = "INSERT INTO owed (n, message, event, correlation_id, reply_to) VALUES {rows}"
+_OWE_SHORT = "INSERT INTO owed (n, message, event) VALUES {rows}"
+
 _MANY = 256
 """Parts that one statement finds at most: very many may have one id."""
 
@@ -79,10 +118,9 @@ class Notes:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
+        self._owing = Owing(db)
         self._messages: set[int] = set()
         self._reports: list[tuple[bytes, int, int]] = []
-        self._owed: list[tuple[int, int | None, bytes, str | None, str | None]] = []
-        self._last_owed: int | None = None
 
     def touches(self, message: int) -> bool:
         """Whether something is noted of this message: what was read of it before is out of date."""
@@ -93,32 +131,16 @@ class Notes:
         self._messages.add(part.message)
         self._reports.append((packer.encode(report), part.message, part.number))
 
-    def owe(
-        self, message: int | None, event: Event, correlation_id: str | None, reply_to: str | None
-    ) -> Owed:
-        number = self._number()
-        self._owed.append((number, message, packer.encode(event), correlation_id, reply_to))
-        return Owed(number, event, correlation_id, reply_to)
-
-    def owe_accepted(self, message: int, record: Record) -> Owed:
-        """Its message's row has the record, so that nothing of it is written twice."""
-        number = self._number()
-        self._owed.append((number, message, _ACCEPTED, None, None))
-        return _accepted(number, record)
-
-    def _number(self) -> int:
-        if self._last_owed is None:
-            found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'owed'").fetchone()
-            self._last_owed = found[0] if found else 0
-        self._last_owed += 1
-        return self._last_owed
+    def owe(self, message: int, record: Record, event: Event, at: float) -> Owed:
+        if event.final and record.awaits == 1:
+            return self._owing.last_word(message, record, event, at)
+        return self._owing.event(message, event, record.correlation_id, record.reply_to)
 
     def write(self) -> None:
         execute_rows(self.db, _REPORT, self._reports)
         execute_rows(self.db, _COUNT, [(message,) for _, message, _ in self._reports])
-        execute_rows(self.db, "INSERT INTO owed VALUES {rows}", self._owed)
+        self._owing.write()
         self._reports.clear()
-        self._owed.clear()
 
 
 def claim_all(db: sqlite3.Connection, came: Sequence[Receipt]) -> list[Claim]:
@@ -202,27 +224,21 @@ def same_recipient(one: str, other: str) -> bool:
 def _note(notes: Notes, part: Part, report: Report, now: float) -> list[Owed]:
     """Write a receipt's word at its part. A repeat owes again only what is not yet cleared."""
     if part.waiting == 0 or (part.report is not None and report.final):
-        return owed_for(notes.db, part.message)
+        return owing.of_message(notes.db, part.message)
     record = records.decode(part.record)
     if record.awaits == 1:
         words: list[Report | None] = [report]
     else:
-        so_far = known(notes.db, part.message)
+        so_far = owing.known(notes.db, part.message)
         if report.final:
             so_far[part.number] = report
         words = [*so_far.values(), *[None] * (record.awaits - len(so_far))]
     if report.final:
         notes.report(part, report)
     return [
-        notes.owe(part.message, event, record.correlation_id, record.reply_to)
+        notes.owe(part.message, record, event, now)
         for event in receipted(record, part.number, report, words, now)
     ]
-
-
-def known(db: sqlite3.Connection, message: int) -> dict[int, Report | None]:
-    """The final words on the parts of a message that were taken so far."""
-    rows = db.execute("SELECT number, report FROM part WHERE message = ? ORDER BY number", (message,))
-    return {number: reports.decode(report) if report else None for number, report in rows}
 
 
 def _park(db: sqlite3.Connection, receipt: Receipt) -> None:
@@ -278,59 +294,3 @@ def _unpark(db: sqlite3.Connection, account: str, key: str, recipient: str) -> l
     mine = [(n, report) for n, to, report in rows if same_recipient(to, recipient)]
     db.executemany("DELETE FROM parked WHERE n = ?", [(n,) for n, _ in mine])
     return [reports.decode(report) for _, report in mine]
-
-
-def owe(
-    db: sqlite3.Connection,
-    message: int | None,
-    event: Event,
-    correlation_id: str | None = None,
-    reply_to: str | None = None,
-) -> Owed:
-    """One event is owed from now on."""
-    notes = Notes(db)
-    made = notes.owe(message, event, correlation_id, reply_to)
-    notes.write()
-    return made
-
-
-def owed(db: sqlite3.Connection, limit: int) -> list[Owed]:
-    """See `smsgw.ledger.base.Ledger.owed`."""
-    return [_read(*row) for row in db.execute(_OWED + "ORDER BY owed.n LIMIT ?", (limit,))]
-
-
-def owed_for(db: sqlite3.Connection, message: int) -> list[Owed]:
-    """What is not published yet of a message's events."""
-    rows = db.execute(_OWED + "WHERE owed.message = ? ORDER BY owed.n", (message,))
-    return [_read(*row) for row in rows]
-
-
-def _read(
-    number: int, event: bytes, correlation_id: str | None, reply_to: str | None, record: bytes | None
-) -> Owed:
-    if event == _ACCEPTED and record is not None:
-        return _accepted(number, records.decode(record))
-    return Owed(number, _events.decode(event), correlation_id, reply_to)
-
-
-def _accepted(number: int, record: Record) -> Owed:
-    return Owed(number, accepted(record), record.correlation_id, record.reply_to)
-
-
-def keep_accepted(db: sqlite3.Connection, messages: Sequence[int]) -> None:
-    """Of messages that are about to be forgotten: what is owed is from now on kept without their records."""
-    for message in messages:
-        for each in owed_for(db, message):
-            db.execute(
-                "UPDATE owed SET event = ?, correlation_id = ?, reply_to = ? WHERE n = ?",
-                (packer.encode(each.event), each.correlation_id, each.reply_to, each.number),
-            )
-
-
-def clear(db: sqlite3.Connection, numbers: Sequence[int]) -> None:
-    """See `smsgw.ledger.base.Ledger.clear`. What was owed together has numbers that follow each other."""
-    first, last = min(numbers, default=0), max(numbers, default=0)
-    if last - first + 1 == len(set(numbers)):
-        db.execute("DELETE FROM owed WHERE n BETWEEN ? AND ?", (first, last))
-    else:
-        execute_rows(db, "DELETE FROM owed WHERE n IN (VALUES {rows})", [(number,) for number in numbers])

@@ -909,6 +909,23 @@ def test_it_is_known_when_the_ledger_has_been_asked_for_all(line: Line) -> None:
     assert "asked" in line.told()
 
 
+def test_all_means_those_too_that_are_left_for_the_next_groups(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "LEAST", 2)
+    line.ledger.held = []
+    for number in range(5):
+        line.take(OK, message_id=f"m{number}")
+    line.outgoing.asked().addCallback(lambda _: line.story.append("asked"))
+    line.told()
+    line.ledger.proceed()
+    assert [step for step in line.told() if step in ("remember", "asked")] == [
+        "remember",
+        "remember",
+        "asked",
+    ]
+
+
 def test_of_a_group_only_the_culprit_fails(line: Line) -> None:
     """An error of ours with one message: the others of its group are settled, it goes to the dead."""
     line.ledger.held = []

@@ -464,7 +464,7 @@ def test_many_are_remembered_together_and_one_by_one_alike(tmp_path: Path) -> No
     assert books[0] == books[1]
 
 
-# -- the accepted event, which is made of the record again
+# -- events that are made of their messages' rows again
 
 
 def accepted_of(ledger: SqliteLedger, *of: Record) -> list[Owed]:
@@ -489,6 +489,23 @@ def test_an_accepted_event_is_owed_also_when_its_message_is_forgotten(ledger: Sq
     assert [each.event.id for each in unknown] == ["m2"]
     assert result(ledger.recall("m1")) is None
     assert list(result(ledger.owed(10))) == [*owed, *unknown]
+
+
+@pytest.mark.parametrize("receipt", ["final", "all"])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("awaits", [1, 3])
+def test_last_words_are_owed_also_when_their_messages_are_forgotten(
+    ledger: SqliteLedger, receipt: Any, parts: int, awaits: int
+) -> None:
+    awaits = min(parts, awaits)
+    of = record(parts=parts, awaits=awaits, receipt=receipt)
+    result(remember(ledger, "acme", of, keys("A1", "A2", "A3")[:awaits]))
+    states = ["undelivered", "delivered", "delivered"]
+    owed = [each for n in range(awaits) for each in claim(ledger, f"a{n + 1}", report(states[n])).owed]
+    assert (owed[-1].event.event, owed[-1].event.final) == ("undelivered", True)
+    assert list(result(ledger.owed(10))) == owed
+    assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
+    assert list(result(ledger.owed(10))) == owed
 
 
 def test_only_what_is_named_is_cleared(ledger: SqliteLedger) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, succeed
@@ -17,7 +18,7 @@ from twisted.logger import Logger
 
 from smsgw.broker.base import BrokerError, Unavailable
 from smsgw.broker.spool.reader import QueueReader
-from smsgw.broker.spool.rows import Routed
+from smsgw.broker.spool.rows import Routed, stretches
 from smsgw.broker.spool.store import Store
 from smsgw.errors import SmsgwError, StorageError
 from smsgw.sqlite import Database
@@ -39,15 +40,14 @@ class _Pending:
     """Publishes that were made together; the errors are of those that can't be stored."""
 
     all: Sequence[Routed | SmsgwError]
+    good: Sequence[Routed]
     octets: int
     done: Deferred[list[Exception | None]] = field(factory=Deferred)
 
-    @property
-    def good(self) -> list[Routed]:
-        return [each for each in self.all if isinstance(each, Routed)]
-
     def verdicts(self, of_good: Iterator[Exception | None]) -> list[Exception | None]:
         """Those of all, given the next ones of the good."""
+        if len(self.good) == len(self.all):
+            return list(islice(of_good, len(self.good)))
         return [next(of_good) if isinstance(each, Routed) else each for each in self.all]
 
 
@@ -83,14 +83,15 @@ class Writer:
 
     def add(self, publishes: Sequence[Routed | SmsgwError]) -> Deferred[list[Exception | None]]:
         """Written with the next `write`; fires once they are durable. What is an error already stays one."""
-        if not any(isinstance(each, Routed) for each in publishes):
+        good = [each for each in publishes if isinstance(each, Routed)]
+        if not good:
             return succeed([each for each in publishes if isinstance(each, SmsgwError)])
         if self._pending_octets > PENDING_OCTETS:
             return succeed(
                 [Unavailable("the spool can't write as fast as it is published to")] * len(publishes)
             )
-        octets = sum(len(each.body) + OVERHEAD for each in publishes if isinstance(each, Routed))
-        pending = _Pending(publishes, octets)
+        octets = sum([len(each.body) for each in good]) + OVERHEAD * len(good)
+        pending = _Pending(publishes, good, octets)
         self._pending.append(pending)
         self._pending_octets += octets
         return pending.done
@@ -133,7 +134,7 @@ class Writer:
     ) -> list[BrokerError | None]:
         """On the worker thread."""
         self._store.acknowledge(connection, rows)
-        watched = any(one.topic for one in ones) and self._watched()
+        watched = any(route.topic for route, _ in stretches(ones)) and self._watched()
         return self._store.publish(connection, ones, now, watched)
 
     def _not_written(self, publishes: Sequence[_Pending], settled: Settled, error: Exception) -> None:
