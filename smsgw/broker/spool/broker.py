@@ -94,6 +94,7 @@ class Spool:
             self.database,
             self.store,
             self.wall,
+            readers=lambda: tuple(self._readers.values()),
             watched=self._watchers.anywhere,
             stored=self._stored,
             report=self.report,
@@ -290,7 +291,7 @@ class Spool:
             self._worker.stop()
 
     async def _settle_and_close(self) -> None:
-        self._writer.write(tuple(self._readers.values()))
+        self._writer.finish()
         for reader in tuple(self._readers.values()):
             self.left(reader)
         await gatherResults(list(self._closing))
@@ -301,7 +302,7 @@ class Spool:
 
     def _take_turn(self) -> None:
         self._turn = None
-        self._writer.write(tuple(self._readers.values()))
+        self._writer.write()
         for reader in tuple(self._readers.values()):
             reader.advance()
 

@@ -37,6 +37,28 @@ def stretches(ones: Iterable[Routed]) -> Iterable[tuple[Route, Iterable[Routed]]
     return groupby(ones, attrgetter("route"))
 
 
+SPAN = 8
+"""Ids in a row that are worth a statement of their own."""
+
+
+def spans_of(ids: Iterable[int]) -> tuple[list[tuple[int, int]], list[int]]:
+    """Spans of at least `SPAN` ids in a row, as first and last; and the other ids, in order."""
+    spans: list[tuple[int, int]] = []
+    others: list[int] = []
+    for _, found in groupby(enumerate(sorted(ids)), _distance):
+        span = [one for _, one in found]
+        if len(span) < SPAN:
+            others += span
+        else:
+            spans.append((span[0], span[-1]))
+    return spans, others
+
+
+def _distance(place: tuple[int, int]) -> int:
+    """The same for all ids of a span."""
+    return place[1] - place[0]
+
+
 class Row(NamedTuple):
     """A waiting message. Rows sort as they are handed out: `rank` is the priority, negative.
 

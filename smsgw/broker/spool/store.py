@@ -34,6 +34,7 @@ from smsgw.broker.spool.rows import (
     Taken,
     decode,
     encode,
+    spans_of,
     stretches,
 )
 from smsgw.broker.topology import Queue, Topology
@@ -111,7 +112,8 @@ _EXPIRED = """
 """
 _HEAD = "SELECT id, key, properties, body FROM messages WHERE queue = ? ORDER BY priority, id LIMIT ?"
 _INSERT = "INSERT INTO messages (queue, priority, expires, key, properties, body) VALUES {rows}"
-
+_DELETE = "DELETE FROM messages WHERE id IN (VALUES {rows})"
+_DELETE_SPAN = "DELETE FROM messages WHERE id BETWEEN ? AND ?"
 
 _Values: TypeAlias = tuple[int, int, float | None, str, bytes, bytes]
 
@@ -341,9 +343,10 @@ class Store:
         return known
 
     def _delete(self, connection: sqlite3.Connection, name: str, ids: Sequence[int]) -> None:
-        gone = execute_rows(
-            connection, "DELETE FROM messages WHERE id IN (VALUES {rows})", [(one,) for one in ids]
-        )
+        spans, others = spans_of(ids)
+        gone = execute_rows(connection, _DELETE, [(one,) for one in others])
+        for span in spans:
+            gone += connection.execute(_DELETE_SPAN, span).rowcount
         self._count(connection, {name: -gone})
 
     def _count(self, connection: sqlite3.Connection, added: Mapping[str, int]) -> None:
