@@ -102,8 +102,9 @@ class Receipts:
     async def _claim_gathered(self) -> None:
         """A group begins at the end of a turn; while the ledger writes it the next one gathers."""
         while self._gathered:
-            await self.settled().addTimeout(PATIENCE, self._timers, onTimeoutCancel=lambda *_: None)
+            # those that come while these wait may be for messages that these don't wait for
             group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
+            await self.settled().addTimeout(PATIENCE, self._timers, onTimeoutCancel=lambda *_: None)
             claimed = await self._claim(group)
             # while these are told, the next ones are claimed
             Deferred.fromCoroutine(self._answer(claimed))

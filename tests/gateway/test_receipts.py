@@ -147,6 +147,23 @@ def test_receipts_wait_a_little_for_messages_to_be_remembered(desk: Desk, rememb
     assert desk.clock.getDelayedCalls() == []
 
 
+def test_a_receipt_waits_for_the_messages_before_it_whenever_it_comes(desk: Desk) -> None:
+    desk.accept()
+    asked: list[Deferred[None]] = []
+
+    def settled() -> Deferred[None]:
+        asked.append(Deferred())
+        return asked[-1]
+
+    desk.receipts.settled = settled
+    first, second = desk.receive(), desk.receive(key="a2")  # of a message that comes after the first question
+    asked[0].callback(None)
+    assert (result(first), second.called, len(asked)) == ("text", False, 2)
+    desk.accept("m2", "A2")
+    asked[1].callback(None)
+    assert result(second) == "text"
+
+
 def test_of_several_receipts_only_the_culprit_fails(desk: Desk) -> None:
     """An event that can't be told fails its receipt; the others are answered."""
     for number in range(3):
