@@ -7,12 +7,14 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
+from smsgw.broker.base import Properties
 from smsgw.broker.spool import bell as bells
 from smsgw.broker.spool import rows
 from smsgw.broker.spool.bell import POLL, Bell
@@ -208,3 +210,11 @@ def test_only_ids_in_a_row_make_a_span() -> None:
         [(20, 30), (50, 57)],
         [*range(1, 8), 40],
     )
+
+
+def test_properties_are_read_with_and_without_what_is_so_by_default() -> None:
+    short = Properties(message_id="m1", headers={"attempt": 2})
+    long = {**msgspec.structs.asdict(Properties()), "message_id": "m1", "headers": {"attempt": 2}}
+    assert rows.decode(msgspec.msgpack.encode(long)) == short == rows.decode(rows.encode(short))
+    for each in (Properties(), Properties(content_type=None)):
+        assert rows.decode(rows.encode(each)) == each
