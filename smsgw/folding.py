@@ -68,20 +68,23 @@ def receipted(
     events = []
     if not report.final or (record.receipt == "all" and record.parts > 1):
         events.append(_told(record, report, at, part=part, final=False))
-    if report.final and all(reports) and record.progress is None:
-        events.append(folded(record, [each for each in reports if each], at, last=report))
+    words = [each for each in reports if each]
+    if report.final and len(words) == len(reports) and record.progress is None:
+        events.append(folded(record, words, at, last=report))
     return events
 
 
 def folded(record: Record, reports: list[Report], at: float, *, last: Report | None = None) -> Event:
     """The one final word on a message of which all receipts are in: the worst of them, else the last."""
-    worst = next((each for each in reports if each.state == "undelivered"), last or reports[-1])
+    undelivered = [each for each in reports if each.state == "undelivered"]
+    worst = undelivered[0] if undelivered else last or reports[-1]
     return _told(record, worst, at, part=None, final=True)
 
 
 def unreceipted(record: Record, at: float) -> Event:
     """No final receipt came within the ledger's `keep`."""
-    return _event(record, "unknown", at, record.smsc_id, final=True, error="no receipt")
+    event = _event(record, "unknown", at, record.smsc_id, final=True)
+    return msgspec.structs.replace(event, error="no receipt")
 
 
 def orphan(number: int, channel: str, recipient: str, report: Report, at: float) -> Event:
@@ -116,11 +119,10 @@ def _event(
     final: bool,
     part: int | None = None,
     report: Report | None = None,
-    error: str | None = None,
 ) -> Event:
     """What a message's record says of it, in one place; an intermediate `report` has an id of its own."""
     stat, err = (report.stat, report.err) if report else (None, None)
-    return Event(
+    return Event(  # with more than 15 names CPython makes a dictionary of them, at twice the cost
         event=kind,
         id=record.id,
         event_id=event_id(record.id, kind, part=part, stat=stat if report and not report.final else None),
@@ -131,7 +133,6 @@ def _event(
         part=part,
         transliterated=record.transliterated,
         smsc_id=smsc_id,
-        error=error,
         stat=stat,
         err=err,
         final=final,

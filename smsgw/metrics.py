@@ -7,16 +7,21 @@ little where it happens once a message.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 
-COUNTERS = {
+TALLIES = {
     "taken": ("Deliveries taken from a queue.", ("channel",)),
     "outcomes": ("Attempts to deliver a message, by what became of them.", ("channel", "outcome")),
     "events": ("Events published and confirmed.", ("kind",)),
     "receipts": ("Receipts from message centres, by what became of them.", ("channel", "result")),
+}
+"""What comes with every message. name: (what it counts, labels). Exposed as `smsgw_<name>_total`."""
+
+COUNTERS = {
     "inbound": ("Messages from phones, published and confirmed.", ("channel", "result")),
     "inbound_parts": ("Parts of long inbound messages, by what became of them.", ("channel", "result")),
     "redelivered": ("Deliveries that the ledger knew as accepted already: not sent again.", ("channel",)),
@@ -49,11 +54,38 @@ GAUGES = {
 """name: (what it shows, labels). Exposed as `smsgw_<name>`."""
 
 
+class Tally:
+    """A counter that is plain numbers until somebody asks: to count costs next to nothing.
+
+    For the reactor's thread only.
+    """
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
+        self._name = name
+        self._text = text
+        self._labels = labels
+        self.numbers: dict[tuple[str, ...], int] = {}
+        registry.register(self)
+
+    def count(self, *labels: str, by: int = 1) -> None:
+        """One more, or `by` more, under these values of its labels."""
+        self.numbers[labels] = self.numbers.get(labels, 0) + by
+
+    def collect(self) -> Iterator[Metric]:
+        """The samples, as prometheus_client wants them."""
+        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        for labels, number in self.numbers.items():
+            family.add_metric(labels, number)
+        yield family
+
+
 class Metrics:
     """The metrics of one gateway."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        for name, (text, labels) in TALLIES.items():
+            setattr(self, name, Tally(f"smsgw_{name}", text, labels, self.registry))
         for name, (text, labels) in COUNTERS.items():
             counter = Counter(f"smsgw_{name}", text, labels, registry=self.registry)
             counter.labels = cache(counter.labels)  # type: ignore[method-assign]  # never removed
@@ -76,10 +108,10 @@ class Metrics:
                 if value not in there[labels]:
                     gauge.remove(value)
 
-    taken: Counter
-    outcomes: Counter
-    events: Counter
-    receipts: Counter
+    taken: Tally
+    outcomes: Tally
+    events: Tally
+    receipts: Tally
     inbound: Counter
     inbound_parts: Counter
     redelivered: Counter

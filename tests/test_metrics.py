@@ -14,13 +14,15 @@ def total(metrics: Metrics, *labels: str) -> float | None:
 def test_each_combination_of_labels_counts_for_itself() -> None:
     metrics = Metrics()
     for labels in (("acme", "accepted"), ("acme", "refused"), ("acme", "accepted")):
-        metrics.outcomes.labels(*labels).inc()
+        metrics.outcomes.count(*labels)
     assert total(metrics, "acme", "accepted") == 2
     assert total(metrics, "acme", "refused") == 1
-    assert metrics.outcomes.labels("acme", "accepted") is metrics.outcomes.labels("acme", "accepted")
+    metrics.dead.labels("error").inc()
+    assert metrics.dead.labels("error") is metrics.dead.labels("error")
+    assert metrics.registry.get_sample_value("smsgw_dead_total", {"reason": "error"}) == 1
 
 
 def test_two_gateways_count_apart() -> None:
     one, other = Metrics(), Metrics()
-    one.outcomes.labels("acme", "accepted").inc()
+    one.outcomes.count("acme", "accepted")
     assert total(other, "acme", "accepted") is None

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from smsgw.rows import SIZES, execute_rows
+from smsgw.rows import SIZES, execute_rows, query_rows
 
 COUNTS = [0, 1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 84, 85, 1000]
 
@@ -43,3 +43,13 @@ def test_a_row_that_cannot_be_written_is_an_error(db: sqlite3.Connection) -> Non
 def test_the_widest_row_keeps_to_the_parameters_of_every_sqlite() -> None:
     assert max(SIZES) * 15 <= 999
     assert min(SIZES) == 1
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_rows_are_looked_up_in_their_order(db: sqlite3.Connection, count: int) -> None:
+    execute_rows(db, "INSERT INTO t VALUES {rows}", [(n, f"text {n}", b"") for n in range(0, 1000, 2)])
+    asked = [(n, f"text {n % 500}") for n in range(count)]
+    query = "SELECT column1, t.n FROM (VALUES {rows}) JOIN t ON t.a = column2"
+    answers = list(query_rows(db, query, asked))
+    assert [row for answer in answers for row in answer] == [(n, n % 500) for n in range(count) if n % 2 == 0]
+    assert all(len(answer) <= max(SIZES) for answer in answers)

@@ -45,8 +45,10 @@ class TopologyError(BrokerError):
     """A queue or exchange exists with other arguments; the text names it and both sides."""
 
 
-class Properties(msgspec.Struct, frozen=True, kw_only=True):
+class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The AMQP 0-9-1 basic properties that smsgw uses. Every publish is persistent.
+
+    The spool leaves out what is as here by default, so a default that changes, changes what is in its file.
 
     `expiration` is in milliseconds as a decimal string, `timestamp` in whole seconds since the
     epoch, both as AMQP has them.

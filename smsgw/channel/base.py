@@ -7,12 +7,13 @@ takes none: *not bound means not consuming*.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from smsgw.folding import Report
 from smsgw.message import Submission
@@ -42,6 +43,10 @@ class LinkState(msgspec.Struct, frozen=True):
         return f"{self.name} since {since}{retry}{error}"
 
 
+Tell: TypeAlias = Callable[[Outcome | Failure], None]
+"""Hears what became of a message: a value, however it went. A Failure is a defect of ours."""
+
+
 class Session(Protocol):
     """One bind, or one modem, that is up."""
 
@@ -55,8 +60,11 @@ class Session(Protocol):
     @property
     def width(self) -> int: ...
 
-    def deliver(self, submission: Submission) -> Awaitable[Outcome]:
-        """Send one message. Ends in a value, however it goes; it never waits for a lost link."""
+    def deliver(self, submission: Submission, tell: Tell) -> None:
+        """Send one message; `tell` is called once, at once or later. It never waits for a lost link.
+
+        Raises what nobody expected, and then tells nothing.
+        """
 
     def yield_waiting(self) -> None:
         """Let go of what has not left yet: those deliveries end `Unsent` at once."""

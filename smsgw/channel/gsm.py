@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClien
 from twisted.logger import Logger
 
 from smsgw.channel import statefile
-from smsgw.channel.base import Upstream
+from smsgw.channel.base import Tell, Upstream
 from smsgw.channel.budget import Hold, Spending, quiet_hold
 from smsgw.channel.cut import Cut, GsmCutter
 from smsgw.channel.late import Interrupted
@@ -168,10 +168,12 @@ class GsmSession:
 
     # -- outgoing -------------------------------------------------------------------------------
 
-    async def deliver(self, submission: Submission) -> Outcome:
-        """See `smsgw.channel.base.Session.deliver`.
+    def deliver(self, submission: Submission, tell: Tell) -> None:
+        """See `smsgw.channel.base.Session.deliver`."""
+        Deferred.fromCoroutine(self._deliver(submission)).addBoth(tell)
 
-        The parts of a message leave in one run, whatever the rate: the radio link stays open between them,
+    async def _deliver(self, submission: Submission) -> Outcome:
+        """The parts of a message leave in one run, whatever the rate: the radio link stays open between them,
         and the first one's report finds its message. The next message waits for all their tokens.
         """
         channel = self.channel

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from smsgw.channel.base import Upstream
+from smsgw.channel.base import Tell, Upstream
 from smsgw.channel.pace import Pace
 from smsgw.message import Submission
 from smsgw.outcome import Accepted, Expired, Outcome, Part, Unsent
@@ -29,7 +29,11 @@ class NullSession:
     def __repr__(self) -> str:
         return f"<session {self.name} width {self.width}>"
 
-    async def deliver(self, submission: Submission) -> Outcome:
+    def deliver(self, submission: Submission, tell: Tell) -> None:
+        """See `smsgw.channel.base.Session.deliver`."""
+        Deferred.fromCoroutine(self._deliver(submission)).addBoth(tell)
+
+    async def _deliver(self, submission: Submission) -> Outcome:
         if not (self.channel.pace.take() or await self.channel.pace.wait(self)):
             return Unsent("stopping")
         return await self.channel.take(submission)

@@ -42,34 +42,36 @@ class Receiving:
         """A message came from the message centre; fires with the response it is due. Never fails."""
         receipt = parse(pdu, self._dialect)
         if receipt is None:
-            what, stored = "inbound", self._took_inbound(pdu)
+            what, answered = "inbound", Deferred.fromCoroutine(self._took_inbound(pdu))
         else:
-            what, stored = "receipt", self._took_receipt(pdu, receipt)
-        return Deferred.fromCoroutine(stored).addCallbacks(
-            lambda _: response_to(pdu), self._not_stored, errbackArgs=(pdu, what)
-        )
+            what, answered = "receipt", self._took_receipt(pdu, receipt)
+        return answered.addErrback(self._not_stored, pdu, what)
 
     def refuse(self, pdu: Pdu) -> Deferred[Pdu]:
         """The session is about to part: another one, or the next link, takes it."""
         return succeed(response_to(pdu, command_status=self._dialect.unavailable_status))
 
-    async def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> None:
+    def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Deferred[Pdu]:
         smsc_id = receipt.id or ""
         report = Report(state=receipt.state, smsc_id=smsc_id, stat=receipt.stat, err=receipt.err)
         recipient = pdu.source_addr.lstrip("+")
-        codec = await self._upstream.receipt(
-            self._channel, candidates(smsc_id, self._ids) if smsc_id else (), recipient, report
-        )
+        readings = candidates(smsc_id, self._ids) if smsc_id else ()
+        claimed = self._upstream.receipt(self._channel, readings, recipient, report)
+        return claimed.addCallback(self._claimed, pdu, smsc_id)
+
+    def _claimed(self, codec: str | None, pdu: Pdu, smsc_id: str) -> Pdu:
         if self._ids.learn(codec, smsc_id):
             self.log.info(
                 "{channel}: message ids in receipts are read as {reading}",
                 channel=self._channel.name,
                 reading=self._ids.name or "unknown again",
             )
+        return response_to(pdu)
 
-    async def _took_inbound(self, pdu: DeliverSm | DataSm) -> None:
+    async def _took_inbound(self, pdu: DeliverSm | DataSm) -> Pdu:
         message = inbound.read(pdu, self._dialect)
         await self._upstream.inbound(self._channel, message.source, message.destination, message.fragment)
+        return response_to(pdu)
 
     def _not_stored(self, failure: Failure, pdu: Pdu, what: str) -> Pdu:
         """Not stored is not taken: the message centre keeps it and sends it again."""

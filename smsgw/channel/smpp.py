@@ -15,24 +15,24 @@ from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
-from smsgw.channel.base import Upstream
+from smsgw.channel.base import Tell, Upstream
 from smsgw.channel.cut import Cut, SmppCutter
 from smsgw.channel.late import Interrupted, Unanswered
 from smsgw.channel.link import Backoff, Ended, Link, Progress, Serve
 from smsgw.channel.pace import Pace
 from smsgw.channel.receiving import Receiving
-from smsgw.channel.status import OK, status_of
+from smsgw.channel.sending import Sending
+from smsgw.channel.status import status_of
 from smsgw.channel.taking import Taking
 from smsgw.channel_settings import SmppSettings, account_of, queue_of
 from smsgw.clock import Seldom
 from smsgw.errors import PeerError
 from smsgw.message import Submission
 from smsgw.metrics import Metrics
-from smsgw.outcome import Accepted, Broken, Expired, Later, Outcome, Part, Refused, Unknown, Unsent
+from smsgw.outcome import Broken, Later, Outcome, Part, Refused, Unknown, Unsent
 from smsgw.smpp.constants import CommandStatus, status_name
 from smsgw.smpp.dialect import index_key
-from smsgw.smpp.events import Answer, Answered, LinkLost, TimedOut, WindowFull
-from smsgw.smpp.fields import EncodeError
+from smsgw.smpp.events import Answer, Answered, LinkLost, TimedOut
 from smsgw.smpp.pdu import (
     BindReceiver,
     BindTransceiver,
@@ -40,12 +40,10 @@ from smsgw.smpp.pdu import (
     DataSm,
     DeliverSm,
     Pdu,
-    SubmitSm,
     SubmitSmResp,
 )
 from smsgw.smpp.protocol import LinkClosed, SmppFactory, SmppProtocol
 from smsgw.smpp.receipt import LONGEST
-from smsgw.sms import split
 
 BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], ...]] = {
     "transceiver": (BindTransceiver,),
@@ -53,18 +51,8 @@ BINDS: dict[str, tuple[type[BindTransceiver | BindTransmitter | BindReceiver], .
     "receiver": (BindReceiver,),
     "pair": (BindTransmitter, BindReceiver),
 }
-PATIENCE = 600.0
-"""Seconds after which a message that is throttled again and again goes back to its queue: a broker takes
-back what is unsettled for half an hour, and the connection with it."""
-
-SPREAD = 20.0
-"""Seconds after which a message whose parts are taken too slowly goes back to its queue, so that the ledger
-knows those that were: their receipts come meanwhile, and wait no longer than `receipts.park`."""
-
 UNKNOWN_ATTEMPTS = 3
 """Attempts that a message is worth whose status is in no table: it may pass, but don't count on it."""
-
-NO_MORE = "the session takes no more"
 
 VERSIONS = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 
@@ -83,9 +71,9 @@ class SmppSession:
         self.sends = bind is not BindReceiver
         self.link = channel.link(name, self._serve)
         self._bind = bind
-        self._protocol: SmppProtocol | None = None
+        self.protocol: SmppProtocol | None = None
         self._lost: Deferred[str] | None = None
-        self._leaving = False
+        self.leaving = False
         self._unanswered = Unanswered()
         self._unwanted: str | None = None
         self._taking = Taking(channel.clock)
@@ -98,7 +86,7 @@ class SmppSession:
     @property
     def in_flight(self) -> int:
         """Unanswered submit_sm of this bind."""
-        return self._protocol.in_flight if self._protocol else 0
+        return self.protocol.in_flight if self.protocol else 0
 
     # -- the life of the link -----------------------------------------------------------------
 
@@ -128,8 +116,8 @@ class SmppSession:
             protocol.close("given up")
 
     async def _bound(self, protocol: SmppProtocol, lost: Deferred[str]) -> str:
-        self._protocol = protocol
-        self._leaving = self._taking.over = False
+        self.protocol = protocol
+        self.leaving = self._taking.over = False
         self._unwanted = None
         self.channel.came_up(self)
         try:
@@ -139,7 +127,7 @@ class SmppSession:
             await protocol.unbind()
             raise
         finally:
-            self._protocol = None
+            self.protocol = None
             self.channel.went_down(self)
 
     def _refused(self, status: int) -> Ended:
@@ -148,7 +136,7 @@ class SmppSession:
 
     def part(self, reason: str) -> None:
         """The message centre wants nothing from this bind: settle what is out, unbind, and back off."""
-        protocol = self._protocol
+        protocol = self.protocol
         if protocol is not None and self._unwanted is None:
             self._unwanted = reason
             self.channel.retire(self).addBoth(lambda _: protocol.unbind())
@@ -168,66 +156,22 @@ class SmppSession:
 
     # -- outgoing -----------------------------------------------------------------------------
 
-    async def deliver(self, submission: Submission) -> Outcome:
-        """See `smsgw.channel.base.Session.deliver`.
+    def deliver(self, submission: Submission, tell: Tell) -> None:
+        """See `smsgw.channel.base.Session.deliver`."""
+        cut = self.channel.cutter.cut(submission)
+        if isinstance(cut, Cut):
+            Sending(self, submission, cut, tell).start()
+        else:
+            tell(cut)
 
-        A part leaves when the one before it was taken: so the parts arrive in order, a message never has
-        more than one PDU in flight, and what is broken off is known to the part.
-        """
-        channel, pace = self.channel, self.channel.pace
-        cut = channel.cutter.cut(submission)
-        if not isinstance(cut, Cut):
-            return cut
-        taken, status = list(map(Part, cut.taken)), None
-        began = channel.now()
-        while len(taken) < len(cut.parts):
-            if len(taken) > len(cut.taken) and channel.now() >= began + SPREAD:
-                return cut.broken_off(Unsent("its parts take too long"), channel.account, taken)
-            if self._leaving or not (pace.take() or await pace.wait(self)):
-                return cut.broken_off(Unsent(NO_MORE), channel.account, taken)
-            answered: Deferred[Answer] = Deferred()
-            now, sent = channel.now(), pace.now
-            pdu = self._send(submission, cut.parts[len(taken)], now, answered.callback)
-            if not isinstance(pdu, SubmitSm):
-                return cut.broken_off(pdu, channel.account, taken)
-            outcome = channel.read(await answered, self, sent)
-            if isinstance(outcome, Part):
-                taken.append(outcome)
-                status = OK
-            elif outcome is not None:
-                self._broke_off(outcome, Interrupted(pdu, submission, cut, tuple(taken)))
-                return cut.broken_off(outcome, channel.account, taken)
-            elif now >= began + PATIENCE:
-                return cut.broken_off(
-                    Unsent("held back by the message centre for too long"), channel.account, taken
-                )
-        return Accepted(tuple(taken), status, cut.on_air, cut.transliterated)
-
-    def _send(
-        self, submission: Submission, part: split.Part, now: float, answered: Callable[[Answer], None]
-    ) -> SubmitSm | Broken:
-        """The PDU of a part, which has left, or why it has not: then `answered` will not be called."""
-        if self._protocol is None:
-            return Unsent(NO_MORE)
-        if submission.deadline is not None and now >= submission.deadline:
-            return Expired()
-        pdu = self.channel.cutter.submit_sm(submission, part, now)
-        if isinstance(pdu, SubmitSm):
-            try:
-                self._protocol.request(pdu, answered)
-            except EncodeError as error:
-                return Refused(str(error))
-            except WindowFull:  # some began before the last link was lost, and others fill this one
-                return Unsent(NO_MORE)
-        return pdu
-
-    def _broke_off(self, outcome: Broken, part: Interrupted) -> None:
+    def broke_off(self, outcome: Broken, part: Interrupted) -> None:
+        """A part was not taken: whether it was after all, an answer may say that comes late."""
         if isinstance(outcome, Unknown) and not outcome.link_lost:
             self._unanswered.add(part)
 
     def yield_waiting(self) -> None:
         """See `smsgw.channel.base.Session.yield_waiting`. Who is throttled from now on waits no more."""
-        self._leaving = True
+        self.leaving = True
         self.channel.pace.release(self)
 
     # -- what the protocol tells its application ------------------------------------------------
@@ -236,7 +180,7 @@ class SmppSession:
         pass
 
     def received(self, pdu: Pdu) -> None:
-        protocol = self._protocol
+        protocol = self.protocol
         if protocol is not None and isinstance(pdu, DeliverSm | DataSm):
             receiving = self.channel.receiving
             taken = receiving.refuse(pdu) if self._taking.full else receiving.took(pdu)
@@ -264,7 +208,7 @@ class SmppSession:
 
     def unbinding(self) -> None:
         """The message centre said goodbye: settle what is in flight, then answer."""
-        protocol = self._protocol
+        protocol = self.protocol
         settled = DeferredList([self.channel.retire(self), self._finish()])
         if protocol is not None:
             settled.addBoth(lambda _: protocol.finish_unbind())

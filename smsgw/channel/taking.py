@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 MOST = 2000
@@ -21,30 +21,35 @@ class Taking:
         self.over = False
         self._clock = clock
         self._most = most
-        self._unanswered: set[Deferred[Any]] = set()
+        self._unanswered = 0
+        self._finished: list[Deferred[None]] = []
 
     @property
     def full(self) -> bool:
         """Whether nothing is to be taken now: it is over, or a store has stood still for long."""
-        return self.over or len(self._unanswered) >= self._most
+        return self.over or self._unanswered >= self._most
 
     def add(self, answered: Deferred[Any]) -> None:
         """A request was taken; `answered` fires when its answer is written."""
-        self._unanswered.add(answered)
-        answered.addBoth(self._settled, answered)
+        self._unanswered += 1
+        answered.addBoth(self._settled)
 
-    def _settled(self, result: Any, answered: Deferred[Any]) -> Any:
-        self._unanswered.discard(answered)
+    def _settled(self, result: Any) -> Any:
+        self._unanswered -= 1
+        if self.over and not self._unanswered:
+            self._tell_finished()
         return result
 
     def finish(self, patience: float) -> Deferred[None]:
         """Take no more; fires when all is answered, or after so many seconds."""
         self.over = True
-        finished: Deferred[None] = Deferred()
-
-        def all_answered(_: object) -> None:
-            if not finished.called:
-                finished.callback(None)
-
-        DeferredList(list(self._unanswered)).addCallback(all_answered)
+        finished: Deferred[None] = Deferred(self._finished.remove)
+        self._finished.append(finished)
+        if not self._unanswered:
+            self._tell_finished()
         return finished.addTimeout(patience, self._clock, onTimeoutCancel=lambda *_: None)
+
+    def _tell_finished(self) -> None:
+        finished, self._finished = self._finished, []
+        for each in finished:
+            each.callback(None)

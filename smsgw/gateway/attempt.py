@@ -53,10 +53,16 @@ class Attempt(msgspec.Struct, frozen=True):
         """Whether the deadline has not passed by then."""
         return self.submission.deadline is None or at < self.submission.deadline
 
-    def record(self, now: float) -> Record:
-        """What the ledger keeps; at least one part was taken."""
-        message, ids, outcome = self.submission.message, self.ids, self.outcome
-        receipted = self._receipted()
+    def acceptance(self, now: float) -> Acceptance:
+        """What the ledger is told; at least one part was taken."""
+        ids = self.ids
+        receipted = self._receipted(ids)
+        keys = self._keys(ids, receipted) if receipted else ()
+        return Acceptance(self.channel.account, self._record(now, ids, receipted), keys, self.resumed)
+
+    def _record(self, now: float, ids: Sequence[str], receipted: Sequence[int]) -> Record:
+        """What the ledger keeps."""
+        message, outcome = self.submission.message, self.outcome
         return Record(
             id=self.submission.id,
             to=message.to,
@@ -74,23 +80,19 @@ class Attempt(msgspec.Struct, frozen=True):
             reply_to=self.submission.reply_to,
         )
 
-    def acceptance(self, now: float) -> Acceptance:
-        """What the ledger is told; at least one part was taken."""
-        return Acceptance(self.channel.account, self.record(now), self.keys(), self.resumed)
-
-    def keys(self) -> list[Key]:
+    def _keys(self, ids: Sequence[str], receipted: Sequence[int]) -> list[Key]:
         """Under which ids receipts will come for the parts taken so far; none where a part was given none."""
-        ids, key = self.ids, self.channel.index_key
+        key = self.channel.index_key
         return [
             Key(number, key(ids[number - 1]), ids[number - 1])
-            for number in self._receipted()
+            for number in receipted
             if number <= len(ids) and ids[number - 1].strip()
         ]
 
-    def _receipted(self) -> Sequence[int]:
+    def _receipted(self, ids: Sequence[str]) -> Sequence[int]:
         if self.submission.message.receipt == "none":
             return ()
-        return self.channel.receipted(self.progress.parts if self.progress else len(self.ids))
+        return self.channel.receipted(self.progress.parts if self.progress else len(ids))
 
     def event(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -25,7 +24,7 @@ class Events:
         self._broker = broker
         self._names = names
         self._now = now
-        self._count = metrics.events
+        self._events = metrics.events
 
     async def tell(self, event: Event, correlation_id: str | None, reply_to: str | None) -> None:
         """Publish an event and wait until it is stored.
@@ -48,11 +47,9 @@ class Events:
         for index, error in zip(answers, errors[len(told) :], strict=True):
             errors[index] = errors[index] or error
         errors = errors[: len(told)]
-        stored = Counter(
-            event.event for (event, _, _), error in zip(told, errors, strict=True) if error is None
-        )
-        for kind, number in stored.items():
-            self._count.labels(kind).inc(number)
+        for (event, _, _), error in zip(told, errors, strict=True):
+            if error is None:
+                self._events.count(event.event)
         return errors
 
     def _publish(self, event: Event, correlation_id: str | None, at: int) -> Publish:

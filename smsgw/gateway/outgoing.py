@@ -12,8 +12,9 @@ goes on behind them.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -36,10 +37,10 @@ from smsgw.message import EventKind, Submission
 from smsgw.metrics import Metrics
 from smsgw.outcome import Accepted, Expired, Later, Outcome, Refused, Status, Unknown, Unsent
 
-SLICE = 32
-"""Messages that are begun in one turn of the reactor. What is written in a turn leaves at its end, so of
-hundreds that are handed out together the first ones need not wait for the last; and their answers come apart,
-so that places in the width are free one after the other instead of all together."""
+SLICE = 16
+"""Messages that are begun in one turn of the reactor, or half of those that wait. What is written in a turn
+leaves at its end, so of hundreds that are handed out together the first ones need not wait for the last; and
+their answers come apart, so that places in the width are free one after the other instead of all together."""
 
 ENDED = 10_000
 """Ids that are remembered of messages whose last attempt has ended, and was not the first."""
@@ -72,9 +73,9 @@ class Outgoing:
         self._metrics = metrics
         self._clock = clock
         self._pay = pay
-        self._settling = Settling(ledger, durable, pay=pay, over=self._over)
+        self._settling = Settling(ledger, durable, clock=clock, pay=pay, over=self._over)
         self._under_way = UnderWay()
-        self._begun = 0
+        self._begun = self._half = 0
         self._next_turn: list[tuple[Feed, Delivery]] = []
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._dedupe = dedupe
@@ -131,33 +132,36 @@ class Outgoing:
             self._start(feed, delivery)
 
     def _start(self, feed: Feed, delivery: Delivery) -> None:
-        """Begin with it, or in the next turn of the reactor if this one has begun with `SLICE` already."""
-        if self._begun >= SLICE:
+        """Begin with it, or in the next turn of the reactor if this one has begun with enough already."""
+        if self._begun >= max(SLICE, self._half):
             self._next_turn.append((feed, delivery))
             return
         if not self._begun:
             self._clock.callLater(0, self._turn)
         self._begun += 1
-        Deferred.fromCoroutine(self._carry_guarded(Carried(feed, delivery)))
+        one = Carried(feed, delivery)
+        self._guarded(one, self.carry, one)
 
     def _turn(self) -> None:
-        self._begun = 0
         waiting, self._next_turn = self._next_turn, []
+        self._begun, self._half = 0, len(waiting) // 2
         for feed, delivery in waiting:
             if delivery.stale:
                 self._free(feed)
             else:
                 self._start(feed, delivery)
 
-    async def _carry_guarded(self, one: Carried) -> None:
+    def _guarded(self, one: Carried, step: Callable[..., None], *arguments: object) -> None:
         """Whatever goes wrong in a way that nobody expected ends here."""
         try:
-            await self.carry(one)
+            step(*arguments)
         except Exception:  # noqa: BLE001  the outermost edge
             self._over(one, Failure())  # type: ignore[no-untyped-call]
-        else:
-            if not one.taken:
-                self._over(one, None)
+
+    def _until_over(self, one: Carried, steps: Coroutine[Deferred[Any], Any, None]) -> None:
+        """Steps that wait for something, and after which the message is settled."""
+        settled = Deferred.fromCoroutine(steps)
+        settled.addCallbacks(lambda _: self._over(one, None), lambda failure: self._over(one, failure))
 
     def _over(self, one: Carried, failure: Failure | None) -> None:
         """A message is settled, or nothing more can be done for it: its place is free."""
@@ -202,41 +206,66 @@ class Outgoing:
 
     # -- one message ------------------------------------------------------------------------------
 
-    async def carry(self, one: Carried) -> None:
-        """One message, from its queue to the air and to what its producer hears."""
+    def carry(self, one: Carried) -> None:
+        """One message, from its queue to the air; `_concluded` goes on when it is known what became of it."""
         delivery, channel = one.delivery, one.feed.session.channel.name
-        self._metrics.taken.labels(channel).inc()
+        self._metrics.taken.count(channel)
         try:
             submission = submission_of(delivery, self._durable.now())
         except Undecodable as error:
-            return await self._durable.bury(delivery, channel, error)
+            self._until_over(one, self._durable.bury(delivery, channel, error))
+            return
         if self._repeated(delivery, submission):
-            await self._under_way.gone(submission.id)  # its answer is still to come, and to be remembered
-        if delivery.stale:
-            raise TakenBack("taken back before its turn came")
-        self._under_way.began(submission.id)
+            looked_up = Deferred.fromCoroutine(self._still_to_send(one, submission))
+            looked_up.addCallback(self._send_rest, one)
+            looked_up.addErrback(partial(self._over, one))
+        else:
+            self._under_way.began(submission.id)
+            self._send(one, submission)
+
+    def _send(self, one: Carried, submission: Submission) -> None:
         one.submission = submission
-        return await self._carry(one, submission)
+        one.feed.session.deliver(submission, partial(self._guarded, one, self._concluded, one, submission))
+
+    def _concluded(self, one: Carried, submission: Submission, outcome: Outcome | Failure) -> None:
+        """What became of it."""
+        if isinstance(outcome, Failure):
+            self._over(one, outcome)
+            return
+        channel = one.feed.session.channel
+        self._metrics.outcomes.count(channel.name, type(outcome).__name__.lower())
+        attempt = Attempt(channel, submission, outcome)
+        if isinstance(outcome, Accepted):
+            self._accepted(one, attempt)
+        else:
+            self._until_over(one, self._settle(one.delivery, attempt))
 
     def _repeated(self, delivery: Delivery, submission: Submission) -> bool:
         return self._dedupe == "always" or repeated(delivery, submission)
 
-    async def _carry(self, one: Carried, submission: Submission) -> None:
-        session = one.feed.session
-        if submission.identified and self._repeated(one.delivery, submission):
-            # it may have been accepted before, or some of its parts
-            known = await self._durable.stored(lambda: self._ledger.recall(submission.id))
-            if known is not None and known.record.progress is None:
-                self._metrics.redelivered.labels(session.channel.name).inc()
-                return await self._told_again(one.delivery, known)
-            if known is not None:
-                submission = msgspec.structs.replace(submission, progress=known.record.progress)
-        outcome = await session.deliver(submission)
-        self._metrics.outcomes.labels(session.channel.name, type(outcome).__name__.lower()).inc()
-        attempt = Attempt(session.channel, submission, outcome)
-        if isinstance(outcome, Accepted):
-            return self._accepted(one, attempt)
-        return await self._settle(one.delivery, attempt)
+    async def _still_to_send(self, one: Carried, submission: Submission) -> Submission | None:
+        """Of a message that may have been sent before, or some of its parts. None: nothing, it is settled."""
+        await self._under_way.gone(submission.id)  # its answer is still to come, and to be remembered
+        if one.delivery.stale:
+            raise TakenBack("taken back before its turn came")
+        self._under_way.began(submission.id)
+        one.submission = submission
+        if not submission.identified:
+            return submission
+        known = await self._durable.stored(lambda: self._ledger.recall(submission.id))
+        if known is None:
+            return submission
+        if known.record.progress is None:
+            self._metrics.redelivered.labels(one.feed.session.channel.name).inc()
+            await self._told_again(one.delivery, known)
+            return None
+        return msgspec.structs.replace(submission, progress=known.record.progress)
+
+    def _send_rest(self, rest: Submission | None, one: Carried) -> None:
+        if rest is None:
+            self._over(one, None)
+        else:
+            self._send(one, rest)
 
     async def _told_again(self, delivery: Delivery, known: Recalled) -> None:
         """What its producer has not heard yet is owed; who has heard it, and asks again, hears it again."""

@@ -93,14 +93,18 @@ class Receipts:
         self._gathered.append((came, answered))
         if not self._claiming:
             self._claiming = True
-            Deferred.fromCoroutine(self._claim_gathered())
+            self._timers.callLater(0, self._begin)
         return answered
 
+    def _begin(self) -> None:
+        Deferred.fromCoroutine(self._claim_gathered())
+
     async def _claim_gathered(self) -> None:
-        """As `smsgw.gateway.settling`: while the ledger writes one group, the next gathers."""
+        """A group begins at the end of a turn; while the ledger writes it the next one gathers."""
         while self._gathered:
-            await self.settled().addTimeout(PATIENCE, self._timers, onTimeoutCancel=lambda *_: None)
+            # those that come while these wait may be for messages that these don't wait for
             group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
+            await self.settled().addTimeout(PATIENCE, self._timers, onTimeoutCancel=lambda *_: None)
             claimed = await self._claim(group)
             # while these are told, the next ones are claimed
             Deferred.fromCoroutine(self._answer(claimed))
@@ -122,15 +126,15 @@ class Receipts:
         """Pay what is owed for receipts, and let those be answered whose events are confirmed."""
         owed = {each.number: each for *_, claim in claimed for each in claim.owed}
         try:
-            errors = dict(zip(owed, await self._outbox.pay(list(owed.values())), strict=True))
+            errors = await self._outbox.pay(list(owed.values()))
         except Exception as error:  # noqa: BLE001  goes to whoever waits for the answer
-            errors = dict.fromkeys(owed, error)
+            errors = [error] * len(owed)
+        untold = {number: error for number, error in zip(owed, errors, strict=True) if error is not None}
         for receipt, answered, claim in claimed:
-            result = "parked" if claim.codec is None else "matched"
-            self._metrics.receipts.labels(receipt.channel, result).inc()
-            untold = next(filter(None, (errors[each.number] for each in claim.owed)), None)
-            if untold is not None:
-                answered.errback(untold)
+            self._metrics.receipts.count(receipt.channel, "parked" if claim.codec is None else "matched")
+            mine = [untold[each.number] for each in claim.owed if each.number in untold] if untold else ()
+            if mine:
+                answered.errback(mine[0])
             else:
                 answered.callback(claim.codec)
 
@@ -152,7 +156,7 @@ class Receipts:
             expiry = await self._ledger.expire(self._now(), keep=self.keep, park=self.park, limit=STEP)
             more = expiry.more
             if expiry.orphans:
-                self._metrics.receipts.labels("", "orphan").inc(expiry.orphans)
+                self._metrics.receipts.count("", "orphan", by=expiry.orphans)
                 self.log.warn("{count} receipts belong to no message we know", count=expiry.orphans)
         if self._broker.state.name == "up":
             await self._outbox.sweep(STEP, lambda: bool(self._clock.running))

@@ -4,9 +4,9 @@ The ledger remembers a message and owes its `accepted` event in one transaction.
 lost: the delivery is acknowledged, so that its place in the width is free, and the event is published; its
 confirm clears it in the ledger. A crash in between leaves it owed, and a sweep pays.
 
-While the ledger writes one group the next one gathers. So a gateway that is busy shares a transaction, a
-burst of events and an acknowledgement among hundreds of messages, and one that is idle settles a message
-at once; there is no timer.
+A group begins when all is read that one turn of the reactor has to read, and while the ledger writes it the
+next one gathers. So a gateway that is busy shares a transaction, a burst of events and an acknowledgement
+among hundreds of messages, and one that is idle settles a message at once; nothing waits for a time.
 
 If something that nobody expected goes wrong with a group, each of its members takes the step alone, so
 that only the culprit fails. Where the broker confirms no events, acknowledgements wait for them from
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from smsgw.gateway.carrying import Carried
@@ -26,6 +27,10 @@ from smsgw.ledger.base import Ledger, Owed
 
 GROUP = 1000
 """Messages that are settled together at most."""
+
+LEAST = 16
+"""Of those that wait half are settled at a time, or so many: while the ledger writes the last, the first are
+acknowledged already, and their places in the width are free."""
 
 UNPAID = 10_000
 """Events that may wait for the broker's confirm before messages wait for them too."""
@@ -43,30 +48,39 @@ class Settling:
         ledger: Ledger,
         durable: Durable,
         *,
+        clock: IReactorTime,
         pay: Callable[[Sequence[Owed]], Deferred[bool]],
         over: Callable[[Carried, Failure | None], None],
     ) -> None:
         self._ledger = ledger
         self._durable = durable
+        self._clock = clock
         self._pay = pay
         self._over = over
         self._gathered: list[Carried] = []
         self._remembering = False
-        self._waiting: list[Deferred[None]] = []
+        self._added = self._asked = 0
+        self._waiting: dict[Deferred[None], int] = {}
         self._unpaid = 0
 
     def add(self, taken: Carried) -> None:
         self._gathered.append(taken)
+        self._added += 1
         if not self._remembering:
             self._remembering = True
-            Deferred.fromCoroutine(self._settle())
+            self._clock.callLater(0, self._begin)
+
+    def _begin(self) -> None:
+        Deferred.fromCoroutine(self._settle())
 
     async def _settle(self) -> None:
         while self._gathered:
-            group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
+            size = max(LEAST, min(GROUP, len(self._gathered) // 2))
+            group, self._gathered = self._gathered[:size], self._gathered[size:]
             remembered = Deferred.fromCoroutine(self._remember(group))
-            waiting, self._waiting = self._waiting, []
-            for each in waiting:
+            self._asked += len(group)
+            for each in [each for each, added in self._waiting.items() if added <= self._asked]:
+                del self._waiting[each]
                 each.callback(None)
             await remembered
         self._remembering = False
@@ -78,8 +92,8 @@ class Settling:
         """
         if not self._gathered:
             return succeed(None)
-        waiting: Deferred[None] = Deferred(self._waiting.remove)
-        self._waiting.append(waiting)
+        waiting: Deferred[None] = Deferred(self._waiting.__delitem__)
+        self._waiting[waiting] = self._added
         return waiting
 
     async def _remember(self, group: Sequence[Carried]) -> None:

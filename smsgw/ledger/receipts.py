@@ -14,23 +14,26 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from smsgw.folding import Record, Report, receipted
+from smsgw.ledger import owing
 from smsgw.ledger.base import Claim, Owed, Receipt
+from smsgw.ledger.owing import Owing, packer, records, reports
 from smsgw.message import Event
-from smsgw.rows import execute_rows
-
-packer = msgspec.msgpack.Encoder()
-records = msgspec.msgpack.Decoder(Record)
-reports = msgspec.msgpack.Decoder(Report)
-_events = msgspec.msgpack.Decoder(Event)
+from smsgw.rows import execute_rows, query_rows
 
 _NEWEST = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
     FROM part JOIN message ON message.n = part.message
     WHERE part.account = ? AND part.key = ? ORDER BY part.message DESC LIMIT 16
 """
+_MANY = 256
+"""Parts that one statement finds at most: very many may have one id."""
+
+_FOR_ALL = f"""
+    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
+    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
+"""  # noqa: S608
 _OF_A_MESSAGE = """
     SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
     FROM part JOIN message ON message.n = part.message
@@ -40,6 +43,57 @@ _OF_A_MESSAGE = """
 _NO_ID = (("text", ""),)
 """No part is filed under it."""
 
+_MANY = 256
+"""Parts that one statement finds at most: very many may have one id."""
+
+_FOR_ALL = f"""
+    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
+    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
+"""  # noqa: S608
+_OF_A_MESSAGE = """
+    SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM part JOIN message ON message.n = part.message
+    WHERE part.account = ? AND part.key = ? AND part.message = ? ORDER BY part.report IS NOT NULL, part.number
+"""
+
+_NO_ID = (("text", ""),)
+"""No part is filed under it."""
+
+_ACCEPTED = b""
+"""In the place of an owed event: that its message was accepted. The event is made of the message's record."""
+
+_OWED = """
+    SELECT owed.n, message, event, correlation_id, reply_to, record
+    FROM owed LEFT JOIN message ON message.n = owed.message
+"""
+_OWE = "INSERT INTO owed (n, message, event, correlation_id, reply_to) VALUES {rows}"
+_OWE_SHORT = "INSERT INTO owed (n, message, event) VALUES {rows}"
+
+_MANY = 256
+"""Parts that one statement finds at most: very many may have one id."""
+
+_FOR_ALL = f"""
+    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
+    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
+"""  # noqa: S608
+_OF_A_MESSAGE = """
+    SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
+    FROM part JOIN message ON message.n = part.message
+    WHERE part.account = ? AND part.key = ? AND part.message = ? ORDER BY part.report IS NOT NULL, part.number
+"""
+
+_NO_ID = (("text", ""),)
+"""No part is filed under it."""
+
+_ACCEPTED = b""
+"""In the place of an event: that its message was accepted. It is made of the message's record again."""
+
+_OWED = """
+    SELECT owed.n, event, correlation_id, reply_to, record
+    FROM owed LEFT JOIN message ON message.n = owed.message
+"""
 
 _REPORT = """
     UPDATE part SET report = new.column1 FROM (VALUES {rows}) AS new
@@ -64,13 +118,12 @@ class Notes:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
+        self._owing = Owing(db)
         self._messages: set[int] = set()
         self._reports: list[tuple[bytes, int, int]] = []
-        self._owed: list[tuple[int, int | None, bytes, str | None, str | None]] = []
-        self._last_owed: int | None = None
 
     def touches(self, message: int) -> bool:
-        """Whether something of this message is not written yet."""
+        """Whether something is noted of this message: what was read of it before is out of date."""
         return message in self._messages
 
     def report(self, part: Part, report: Report) -> None:
@@ -78,34 +131,45 @@ class Notes:
         self._messages.add(part.message)
         self._reports.append((packer.encode(report), part.message, part.number))
 
-    def owe(
-        self, message: int | None, event: Event, correlation_id: str | None, reply_to: str | None
-    ) -> Owed:
-        if self._last_owed is None:
-            found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'owed'").fetchone()
-            self._last_owed = found[0] if found else 0
-        self._last_owed += 1
-        self._owed.append((self._last_owed, message, packer.encode(event), correlation_id, reply_to))
-        return Owed(self._last_owed, event, correlation_id, reply_to)
+    def owe(self, message: int, record: Record, event: Event, at: float) -> Owed:
+        if event.final and record.awaits == 1:
+            return self._owing.last_word(message, record, event, at)
+        return self._owing.event(message, event, record.correlation_id, record.reply_to)
 
     def write(self) -> None:
         execute_rows(self.db, _REPORT, self._reports)
         execute_rows(self.db, _COUNT, [(message,) for _, message, _ in self._reports])
-        execute_rows(self.db, "INSERT INTO owed VALUES {rows}", self._owed)
-        self._messages.clear()
+        self._owing.write()
         self._reports.clear()
-        self._owed.clear()
 
 
 def claim_all(db: sqlite3.Connection, came: Sequence[Receipt]) -> list[Claim]:
     """See `smsgw.ledger.base.Ledger.claim`."""
     notes = Notes(db)
-    claims = [_claim(notes, receipt) for receipt in came]
+    parts = _newest_parts(db, came)
+    claims = [_claim(notes, receipt, parts.get(index)) for index, receipt in enumerate(came)]
     notes.write()
     return claims
 
 
-def _claim(notes: Notes, receipt: Receipt) -> Claim:
+def _newest_parts(db: sqlite3.Connection, came: Sequence[Receipt]) -> dict[int, Part]:
+    """By place in `came`: the newest part under the best reading of a receipt's id, where that is certain."""
+    asked = [
+        (index, each.account, each.candidates[0][1]) for index, each in enumerate(came) if each.candidates
+    ]
+    found: dict[int, Part] = {}
+    for answer in query_rows(db, _FOR_ALL, asked):
+        if len(answer) < _MANY:  # else some may be missing
+            for index, *row in answer:
+                part = Part._make(row)
+                if index not in found or part[:2] > found[index][:2]:
+                    found[index] = part
+    return found
+
+
+def _claim(notes: Notes, receipt: Receipt, newest: Part | None) -> Claim:
+    if newest is not None and _is_plain(notes, receipt, newest):
+        return Claim(tuple(_note(notes, newest, receipt.report, receipt.at)), receipt.candidates[0][0])
     found = _find_part(notes.db, receipt)
     if found is not None and notes.touches(found[1].message):
         notes.write()
@@ -114,7 +178,16 @@ def _claim(notes: Notes, receipt: Receipt) -> Claim:
         _park(notes.db, receipt)
         return Claim()
     codec, part = found
-    return Claim(owed=tuple(_note(notes, part, receipt.report, receipt.at)), codec=codec)
+    return Claim(tuple(_note(notes, part, receipt.report, receipt.at)), codec)
+
+
+def _is_plain(notes: Notes, receipt: Receipt, part: Part) -> bool:
+    """Whether nothing can compete with this part, the newest."""
+    return (
+        part.report is None
+        and same_recipient(part.recipient, receipt.recipient)
+        and not notes.touches(part.message)
+    )
 
 
 def _find_part(db: sqlite3.Connection, receipt: Receipt) -> tuple[str, Part] | None:
@@ -151,27 +224,21 @@ def same_recipient(one: str, other: str) -> bool:
 def _note(notes: Notes, part: Part, report: Report, now: float) -> list[Owed]:
     """Write a receipt's word at its part. A repeat owes again only what is not yet cleared."""
     if part.waiting == 0 or (part.report is not None and report.final):
-        return owed(notes.db, "message = ? ORDER BY n", part.message)
+        return owing.of_message(notes.db, part.message)
     record = records.decode(part.record)
     if record.awaits == 1:
         words: list[Report | None] = [report]
     else:
-        so_far = known(notes.db, part.message)
+        so_far = owing.known(notes.db, part.message)
         if report.final:
             so_far[part.number] = report
         words = [*so_far.values(), *[None] * (record.awaits - len(so_far))]
     if report.final:
         notes.report(part, report)
     return [
-        notes.owe(part.message, event, record.correlation_id, record.reply_to)
+        notes.owe(part.message, record, event, now)
         for event in receipted(record, part.number, report, words, now)
     ]
-
-
-def known(db: sqlite3.Connection, message: int) -> dict[int, Report | None]:
-    """The final words on the parts of a message that were taken so far."""
-    rows = db.execute("SELECT number, report FROM part WHERE message = ? ORDER BY number", (message,))
-    return {number: reports.decode(report) if report else None for number, report in rows}
 
 
 def _park(db: sqlite3.Connection, receipt: Receipt) -> None:
@@ -227,22 +294,3 @@ def _unpark(db: sqlite3.Connection, account: str, key: str, recipient: str) -> l
     mine = [(n, report) for n, to, report in rows if same_recipient(to, recipient)]
     db.executemany("DELETE FROM parked WHERE n = ?", [(n,) for n, _ in mine])
     return [reports.decode(report) for _, report in mine]
-
-
-def owe(
-    db: sqlite3.Connection,
-    message: int | None,
-    event: Event,
-    correlation_id: str | None = None,
-    reply_to: str | None = None,
-) -> Owed:
-    """One event is owed from now on."""
-    notes = Notes(db)
-    made = notes.owe(message, event, correlation_id, reply_to)
-    notes.write()
-    return made
-
-
-def owed(db: sqlite3.Connection, where: str, value: int) -> list[Owed]:
-    rows = db.execute(f"SELECT n, event, correlation_id, reply_to FROM owed WHERE {where}", (value,))  # noqa: S608
-    return [Owed(n, _events.decode(event), *properties) for n, event, *properties in rows]

@@ -2,9 +2,9 @@
 
 Four tables: `message` (accepted messages, one row each), `part` (which SMSC id belongs to which part
 of which message), `parked` (receipts that came before their id was known, one row for each reading of
-the id) and `owed` (events to publish). What receipts do with them is in `smsgw.ledger.receipts`; the tables
-of inbound messages are in `smsgw.ledger.fragments`. Writes are committed in groups on a worker thread
-(`smsgw.sqlite.Database`), so one fsync serves all that happened meanwhile.
+the id) and `owed` (events to publish, see `smsgw.ledger.owing`). What receipts do with them is in
+`smsgw.ledger.receipts`; the tables of inbound messages are in `smsgw.ledger.fragments`. Writes are committed
+in groups on a worker thread (`smsgw.sqlite.Database`), so one fsync serves all that happened meanwhile.
 
 Ids are not unique for ever: a message id may be sent twice, and a message centre's ids come round.
 So rows are found by index, newest first, never by a unique key.
@@ -13,13 +13,13 @@ So rows are found by index, newest first, never by a unique key.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from twisted.internet.defer import Deferred
 
-from smsgw.folding import Record, accepted, folded, orphan, unreceipted
-from smsgw.ledger import fragments, receipts
+from smsgw.folding import Record, folded, orphan, unreceipted
+from smsgw.ledger import fragments, owing, receipts
 from smsgw.ledger.base import Acceptance, Claim, Expiry, Kept, Overdue, Owed, OwedInbound, Recalled, Receipt
 from smsgw.message import Event
 from smsgw.rows import execute_rows
@@ -72,6 +72,7 @@ SCHEMA = (
     CREATE INDEX owed_message ON owed (message);
     """,
     fragments.TABLES,
+    "-- from here on `owed.event` may be short, see `smsgw.ledger.owing`",
 )
 
 
@@ -102,10 +103,10 @@ class SqliteLedger:
         return self._database.run(lambda db: receipts.claim_all(db, came))
 
     def owed(self, limit: int) -> Deferred[Sequence[Owed]]:
-        return self._database.run(lambda db: receipts.owed(db, "TRUE ORDER BY n LIMIT ?", limit))
+        return self._database.run(lambda db: owing.oldest(db, limit))
 
     def clear(self, numbers: Sequence[int]) -> Deferred[None]:
-        return self._database.run(lambda db: _clear(db, numbers))
+        return self._database.run(lambda db: owing.clear(db, numbers))
 
     def expire(self, now: float, *, keep: float, park: float, limit: int) -> Deferred[Expiry]:
         return self._database.run(lambda db: _expire(db, now, keep, park, limit))
@@ -124,57 +125,57 @@ class SqliteLedger:
 
 
 def _remember(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
-    """First attempts, nearly all, are written together, several rows a statement."""
+    """Messages that were taken at their first attempt, nearly all, are written several rows a statement."""
     owed: list[list[Owed]] = []
-    for first, run in groupby(taken, lambda each: each.record.attempt == 1 and not each.resumed):
+    for plain, run in groupby(taken, _is_plain):
         group = list(run)
-        owed += _remember_first(db, group) if first else [_remember_again(db, each) for each in group]
+        owed += _remember_plain(db, group) if plain else [_remember_alone(db, each) for each in group]
     return owed
 
 
-def _remember_first(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
-    (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
-    _insert(db, number, [each.record for each in taken])
+def _is_plain(taken: Acceptance) -> bool:
+    return taken.record.attempt == 1 and not taken.resumed and taken.record.progress is None
+
+
+def _remember_plain(db: sqlite3.Connection, taken: Sequence[Acceptance]) -> list[list[Owed]]:
+    records = [each.record for each in taken]
+    number = _insert(db, records)
     _expect(db, number, taken)
-    notes = receipts.Notes(db)
-    owed = [_tell(notes, number + index, each.record) for index, each in enumerate(taken)]
-    notes.write()
+    owed = [[each] for each in owing.owe_accepted(db, number, records)]
     if db.execute("SELECT EXISTS (SELECT 1 FROM parked)").fetchone()[0]:
-        for index, each in enumerate(taken):
-            owed[index] += _early(db, number + index, each)
+        for n, (each, told) in enumerate(zip(taken, owed, strict=True), number):
+            told.extend(_early(db, n, each))
     return owed
 
 
-def _remember_again(db: sqlite3.Connection, taken: Acceptance) -> list[Owed]:
+def _remember_alone(db: sqlite3.Connection, taken: Acceptance) -> list[Owed]:
     record = taken.record
     number = _unfinished(db, record) if taken.resumed else None
-    notes = receipts.Notes(db)
     if number is None:
-        db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
-        (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
-        _insert(db, number, [record])
-        owed = _tell(notes, number, record)
+        if record.attempt > 1 or taken.resumed:
+            db.execute("UPDATE message SET waiting = 0 WHERE id = ?", (record.id,))
+        number = _insert(db, [record])
+        owed = _tell(db, number, record)
     else:
-        owed = _tell(notes, number, record) + _resume(notes, number, record)
-    notes.write()
+        owed = _tell(db, number, record) + _resume(db, number, record)
     _expect(db, number, [taken])
     return owed + _early(db, number, taken)
 
 
-def _tell(notes: receipts.Notes, number: int, record: Record) -> list[Owed]:
+def _tell(db: sqlite3.Connection, number: int, record: Record) -> list[Owed]:
     """That a message was accepted, all of it, is owed to its producer from then on."""
-    if record.progress is not None:
-        return []
-    return [notes.owe(number, accepted(record), record.correlation_id, record.reply_to)]
+    return owing.owe_accepted(db, number, [record]) if record.progress is None else []
 
 
-def _insert(db: sqlite3.Connection, number: int, records: Sequence[Record]) -> None:
-    """A row for each, from this number on."""
+def _insert(db: sqlite3.Connection, records: Sequence[Record]) -> int:
+    """A row for each. Returns the number of the first; the others follow it."""
+    (number,) = db.execute("SELECT coalesce(max(n), 0) + 1 FROM message").fetchone()
     rows = [
-        (number + index, each.id, each.accepted, each.awaits, receipts.packer.encode(each))
-        for index, each in enumerate(records)
+        (n, each.id, each.accepted, each.awaits, owing.packer.encode(each))
+        for n, each in enumerate(records, number)
     ]
     execute_rows(db, "INSERT INTO message (n, id, accepted, waiting, record) VALUES {rows}", rows)
+    return int(number)
 
 
 _PARTS = "INSERT OR IGNORE INTO part (message, number, account, key, recipient, smsc_id) VALUES {rows}"
@@ -183,8 +184,8 @@ _PARTS = "INSERT OR IGNORE INTO part (message, number, account, key, recipient, 
 def _expect(db: sqlite3.Connection, number: int, taken: Sequence[Acceptance]) -> None:
     """The parts whose receipts will come."""
     parts = [
-        (number + index, key.part, each.account, key.key, _digits(each.record.to), key.smsc_id)
-        for index, each in enumerate(taken)
+        (n, key.part, each.account, key.key, _digits(each.record.to), key.smsc_id)
+        for n, each in enumerate(taken, number)
         for key in each.keys
     ]
     execute_rows(db, _PARTS, parts)
@@ -201,26 +202,25 @@ def _unfinished(db: sqlite3.Connection, record: Record) -> int | None:
     found = db.execute(
         "SELECT n, record FROM message WHERE id = ? ORDER BY n DESC LIMIT 1", (record.id,)
     ).fetchone()
-    return found[0] if found and receipts.records.decode(found[1]).progress is not None else None
+    return found[0] if found and owing.records.decode(found[1]).progress is not None else None
 
 
-def _resume(notes: receipts.Notes, message: int, record: Record) -> list[Owed]:
+def _resume(db: sqlite3.Connection, message: int, record: Record) -> list[Owed]:
     """More parts were taken. If the receipts that decide are in already, the message ends here."""
-    db = notes.db
     db.execute(
         "UPDATE message SET accepted = ?, record = ? WHERE n = ?",
-        (record.accepted, receipts.packer.encode(record), message),
+        (record.accepted, owing.packer.encode(record), message),
     )
     (waiting,) = db.execute("SELECT waiting FROM message WHERE n = ?", (message,)).fetchone()
     if waiting or not record.awaits or record.progress is not None:
         return []
     event = _final(db, message, record, record.accepted)
-    return [notes.owe(message, event, record.correlation_id, record.reply_to)] if event else []
+    return [owing.owe(db, message, event, record.correlation_id, record.reply_to)] if event else []
 
 
 def _final(db: sqlite3.Connection, message: int, record: Record, now: float) -> Event | None:
     """The last word on a message of which all receipts are in. None: it was another attempt's to say."""
-    reports = [report for report in receipts.known(db, message).values() if report]
+    reports = [report for report in owing.known(db, message).values() if report]
     return folded(record, reports, now) if len(reports) == record.awaits else None
 
 
@@ -230,15 +230,11 @@ def _recall(db: sqlite3.Connection, message_id: str) -> Recalled | None:
     ).fetchone()
     if row is None:
         return None
-    number, waiting, record = row[0], row[1], receipts.records.decode(row[2])
-    owed = tuple(receipts.owed(db, "message = ? ORDER BY n", number))
+    number, waiting, record = row[0], row[1], owing.records.decode(row[2])
+    owed = tuple(owing.of_message(db, number))
     if waiting or not record.awaits or record.progress is not None:
         return Recalled(record, owed=owed)
     return Recalled(record, _final(db, number, record, record.accepted), owed)
-
-
-def _clear(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
-    execute_rows(db, "DELETE FROM owed WHERE n IN (VALUES {rows})", [(number,) for number in numbers])
 
 
 def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit: int) -> Expiry:
@@ -246,7 +242,8 @@ def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit:
         "SELECT n, waiting, record FROM message WHERE accepted < ? ORDER BY accepted LIMIT ?",
         (now - keep, limit),
     ).fetchall()
-    waiting = [(n, receipts.records.decode(record)) for n, waits, record in old if waits]
+    owing.write_out(db, [n for n, *_ in old])
+    waiting = [(n, owing.records.decode(record)) for n, waits, record in old if waits]
     # one that was never whole has had its last word, or will have it, from its last attempt
     owed = [_give_up(db, n, record, now) for n, record in waiting if record.progress is None]
     db.executemany("DELETE FROM part WHERE message = ?", [(n,) for n, _, _ in old])
@@ -256,7 +253,7 @@ def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit:
         (now - park, limit),
     ).fetchall()
     owed += [
-        receipts.owe(db, None, orphan(n, channel, to, receipts.reports.decode(report), now))
+        owing.owe(db, None, orphan(n, channel, to, owing.reports.decode(report), now))
         for n, channel, to, report in orphans
     ]
     db.executemany("DELETE FROM parked WHERE n = ?", [(n,) for n, *_ in orphans])
@@ -264,7 +261,7 @@ def _expire(db: sqlite3.Connection, now: float, keep: float, park: float, limit:
 
 
 def _give_up(db: sqlite3.Connection, message: int, record: Record, now: float) -> Owed:
-    return receipts.owe(db, message, unreceipted(record, now), record.correlation_id, record.reply_to)
+    return owing.owe(db, message, unreceipted(record, now), record.correlation_id, record.reply_to)
 
 
 def _digits(number: str) -> str:

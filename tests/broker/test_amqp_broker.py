@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -82,6 +83,7 @@ class Outcome:
 @pytest.fixture
 def warnings() -> Iterator[list[str]]:
     """Texts of what was logged at warning level and above, by this thread: a reactor may run beside it."""
+    gc.collect()  # or what other tests left behind would say its last word here
     found: list[str] = []
     here = threading.get_ident()
 

@@ -166,6 +166,17 @@ def test_deliveries_arrive_when_the_stream_comes_octet_by_octet() -> None:
     assert [args[-1] for args in heard.deliveries] == [b"one", "zwölf".encode()]
 
 
+def test_of_content_that_breaks_off_nothing_gets_into_the_next() -> None:
+    connected = Connected()
+    channel, heard = opened(connected)
+    connected.peer.say(channel.id, "basic.deliver", "c", 1, False, "", "")
+    connected.peer.frame(wire.FRAME_HEADER, channel.id, bytes(11) + b"\x05" + bytes(2))
+    connected.peer.frame(wire.FRAME_BODY, channel.id, b"half")
+    connected.peer.deliver(channel.id, 2, b"whole", step=3)
+    connected.peer.deliver(channel.id, 3, b"next")
+    assert [(args[1], args[-1]) for args in heard.deliveries] == [(2, b"whole"), (3, b"next")]
+
+
 def test_a_dead_letter_header_is_read() -> None:
     death = {"count": 2**40, "queue": "q", "reason": "expired", "routing-keys": ["a"], "none": None}
     connected = Connected()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
 
+from smsgw.broker.amqp import content
 from smsgw.broker.amqp.consumer import MAX_SLOTS, MAX_WIDTH, AmqpConsumer, read_properties
 from smsgw.broker.base import Delivery, Properties
 from smsgw.errors import Misuse
@@ -103,6 +104,12 @@ def test_properties_are_decoded_only_when_asked_for() -> None:
 
 def test_absent_properties_are_none() -> None:
     assert read_properties(bytes(14)) == Properties(content_type=None)
+
+
+def test_what_one_does_to_the_headers_of_a_delivery_no_other_sees() -> None:
+    header = bytes(12) + content.encode_properties({"headers": {"n": 1}, "type": "of no interest"})
+    read_properties(header).headers["n"] = 2
+    assert read_properties(header) == Properties(content_type=None, headers={"n": 1})
 
 
 # Settling

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgw.broker.amqp import content, wire
+from smsgw.broker.amqp.consumer import read_properties
 from smsgw.broker.amqp.fields import DecodeError, EncodeError
 from smsgw.broker.base import Properties, Publish
 
@@ -137,6 +138,55 @@ def test_garbage_in_properties_is_an_error_of_ours(garbage: bytes) -> None:
         content.decode_properties(bytes(12) + garbage)
 
 
+@given(properties, st.integers(0, 255), st.integers(0, 400))
+def test_a_head_that_is_remembered_reads_as_when_it_was_new(
+    some: dict[str, Any], damage: int, place: int
+) -> None:
+    octets = bytearray(bytes(12) + content.encode_properties(some))
+    assert _read(bytes(octets)) == some
+    octets[12 + place % (len(octets) - 12)] = damage
+    found = _read(bytes(octets))
+    assert _read(bytes(octets)) == found
+    content._heads.clear()
+    assert _read(bytes(octets)) == found
+
+
+def _read(header: bytes) -> Any:
+    try:
+        return content.decode_properties(header)
+    except DecodeError as error:
+        return str(error)
+
+
+def test_heads_are_remembered_to_a_bound_and_only_short_ones() -> None:
+    content._heads.clear()
+    for number in range(content.REMEMBERED + 1):
+        header = bytes(12) + content.encode_properties({"content_type": str(number), "message_id": "m"})
+        assert content.decode_properties(header) == {"content_type": str(number), "message_id": "m"}
+    assert 0 < len(content._heads) <= content.REMEMBERED
+    content._heads.clear()
+    long = {"headers": {"x": "y" * content.LONGEST_HEAD}}
+    assert content.decode_properties(bytes(12) + content.encode_properties(long)) == long
+    assert not content._heads
+
+
+@pytest.mark.parametrize(
+    ("octets", "problem"),
+    [
+        (b"\x20\x00\xff\xff\xff\xff", "a table goes past the end at octet 14"),
+        (b"\xa0\x00\x01t\x00\x00\x00\x03\x01k?\x02", "unknown field type b'?' at octet 22"),
+        (b"\x80\x80\x01t\x05id", "a content header is cut short at octet 19"),
+        (b"\x98\x00\x01t\x02", "a content header is cut short at octet 17"),
+        (b"\x80\x01\x01", "a content header is cut short at octet 15"),
+    ],
+)
+def test_what_is_wrong_in_a_header_has_its_place(octets: bytes, problem: str) -> None:
+    for _ in range(2):
+        with pytest.raises(DecodeError) as caught:
+            content.decode_properties(bytes(12) + octets)
+        assert str(caught.value) == problem
+
+
 def test_more_flags_than_we_know_are_passed_over() -> None:
     header = bytes(12) + b"\x00\x81\x80\x00" + b"\x02id"
     assert content.decode_properties(header) == {"message_id": "id"}
@@ -155,6 +205,42 @@ def test_more_flags_than_we_know_are_passed_over() -> None:
 def test_a_property_that_does_not_fit_is_named(some: dict[str, Any], problem: str) -> None:
     with pytest.raises(EncodeError, match=problem):
         content.encode_properties(some)
+
+
+used = st.builds(
+    Properties,
+    **{name: PROPERTIES[name] | st.none() for name in Properties.__struct_fields__ if name != "headers"},
+    headers=PROPERTIES["headers"],
+)
+
+
+@given(used)
+def test_a_publish_has_its_properties_as_the_specification_orders_them(some: Properties) -> None:
+    octets = content.encode_publish(1, Publish("", "q", b"", some), frame_max=10**6)
+    _, (kind, _, header) = wire.Framer(10**6).feed(octets)
+    assert kind == wire.FRAME_HEADER
+    values = {name: getattr(some, name) for name in some.__struct_fields__}
+    assert header[12:] == content.encode_properties({**values, "delivery_mode": content.PERSISTENT})
+    assert read_properties(header) == some
+
+
+@pytest.mark.parametrize(
+    ("some", "problem"),
+    [
+        ({"content_type": "x" * 256}, "^content_type: .*256 octets"),
+        ({"headers": {"x": object()}}, r"^headers\.x: "),
+        ({"priority": 256}, "^priority: "),
+        ({"correlation_id": 7}, "^correlation_id: "),
+        ({"correlation_id": "c", "reply_to": "q" * 256}, "^reply_to: .*256 octets"),
+        ({"expiration": "\ud800"}, "^expiration: not a text"),
+        ({"reply_to": "q", "message_id": "å" * 128, "timestamp": 1}, "^message_id: .*256 octets"),
+        ({"message_id": "m", "timestamp": -1}, "^timestamp: "),
+    ],
+)
+def test_a_property_of_a_publish_that_does_not_fit_is_named(some: dict[str, Any], problem: str) -> None:
+    publish = Publish("", "q", b"", Properties(**some))
+    with pytest.raises(EncodeError, match=problem):
+        content.encode_publish(1, publish, frame_max=wire.FRAME_MIN_SIZE)
 
 
 @given(text, st.integers(0, 2**64 - 1), st.booleans(), text, text)

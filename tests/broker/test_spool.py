@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from smsgw.broker.base import BrokerError, Delivery, Properties, QueueFull, Unavailable
-from smsgw.broker.spool import Spool, expiry, reader, store, writer
+from smsgw.broker.spool import Spool, expiry, published, reader, store, writer
 from smsgw.broker.spool.broker import RETRY
 from smsgw.broker.topology import Binding, Exchange, Names, Queue, Topology, topology
 from smsgw.errors import Misuse, StorageError
@@ -972,7 +972,7 @@ def test_copies_for_watchers_are_kept_only_while_somebody_watches(world: World, 
 
 
 def test_copies_for_watchers_are_bounded(world: World, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "PUBLISHED", 10)
+    monkeypatch.setattr(published, "PUBLISHED", 10)
     result(spool.watch(NAMES.events, "#", lambda _, body: None))
     for _ in range(10):
         world.publish(spool, *[b"x"] * 7, exchange=NAMES.events, key="k")

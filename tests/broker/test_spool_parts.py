@@ -1,4 +1,4 @@
-"""The spool's small parts: locks, the bell, coalesced work."""
+"""The spool's small parts: locks, the bell, coalesced work, spans of ids."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
+from smsgw.broker.base import Properties
 from smsgw.broker.spool import bell as bells
+from smsgw.broker.spool import rows
 from smsgw.broker.spool.bell import POLL, Bell
 from smsgw.broker.spool.coalesce import Coalesced
 from smsgw.broker.spool.lock import FileLock
@@ -190,3 +195,26 @@ def test_work_that_fails_can_be_asked_for_again() -> None:
     coalesced()
     coalesced()
     assert len(runs) == 2
+
+
+@given(st.sets(st.integers(1, 300)).flatmap(lambda ids: st.permutations(sorted(ids))))
+def test_spans_and_other_ids_are_the_ids_that_were_given(ids: list[int]) -> None:
+    spans, others = rows.spans_of(ids)
+    inside = [one for first, last in spans for one in range(first, last + 1)]
+    assert sorted([*inside, *others]) == sorted(ids)
+    assert all(last - first + 1 >= rows.SPAN for first, last in spans)
+
+
+def test_only_ids_in_a_row_make_a_span() -> None:
+    assert rows.spans_of([*range(30, 19, -1), *range(1, 8), 40, *range(50, 58)]) == (
+        [(20, 30), (50, 57)],
+        [*range(1, 8), 40],
+    )
+
+
+def test_properties_are_read_with_and_without_what_is_so_by_default() -> None:
+    short = Properties(message_id="m1", headers={"attempt": 2})
+    long = {**msgspec.structs.asdict(Properties()), "message_id": "m1", "headers": {"attempt": 2}}
+    assert rows.decode(msgspec.msgpack.encode(long)) == short == rows.decode(rows.encode(short))
+    for each in (Properties(), Properties(content_type=None)):
+        assert rows.decode(rows.encode(each)) == each

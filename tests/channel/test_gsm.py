@@ -209,8 +209,7 @@ def test_no_more_are_taken_before_a_message_goes_back(rig: Rig) -> None:
     stories: list[list[str]] = []
     rig.modem.mute = lambda command: command.startswith("AT+CMGS")
     message = Submission(id="m1", message=Message(to="+46700000001", text="hi"), made=NOW)
-    delivered = Deferred.fromCoroutine(rig.session.deliver(message))
-    delivered.addCallback(lambda _: stories.append(list(rig.gateway.story)))
+    rig.session.deliver(message, lambda _: stories.append(list(rig.gateway.story)))
     rig.wait(10.5)
     assert stories == [["opened", "closed"]]
 

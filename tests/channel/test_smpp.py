@@ -18,7 +18,8 @@ from smsgw.broker.base import Unavailable
 from smsgw.channel.late import REMEMBERED, Interrupted, Unanswered
 from smsgw.channel.link import STEADY
 from smsgw.channel.rate import CALM, FIRST_PAUSE, START
-from smsgw.channel.smpp import PATIENCE, SmppChannel, SmppSession
+from smsgw.channel.sending import PATIENCE
+from smsgw.channel.smpp import SmppChannel, SmppSession
 from smsgw.channel.taking import MOST
 from smsgw.channel_settings import SmppSettings, SmppTimers
 from smsgw.errors import PeerError, StorageError
@@ -321,8 +322,7 @@ class Rig:
         message = Message(**{"to": "46700000001", "text": text, **fields})
         submission = Submission(id="m1", message=message, made=NOW, deadline=deadline, progress=progress)
         fired: list[Outcome] = []
-        delivered = Deferred.fromCoroutine(self.channel.sessions[session].deliver(submission))
-        delivered.addCallback(fired.append)
+        self.channel.sessions[session].deliver(submission, fired.append)  # type: ignore[arg-type]
         self.network.flow()
         return fired
 
@@ -694,7 +694,7 @@ def test_the_rate_is_kept_over_all_sessions() -> None:
     rig.send()
     second: list[Outcome] = []
     submission = Submission(id="m2", message=Message(to="46700000002", text="hi"), made=NOW)
-    Deferred.fromCoroutine(rig.channel.sessions[1].deliver(submission)).addCallback(second.append)
+    rig.channel.sessions[1].deliver(submission, second.append)  # type: ignore[arg-type]
     rig.network.flow()
     assert len(rig.centre.submits) == 1
     rig.wait(1)

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from smsgw.broker.base import BrokerState, Deliver, Properties, Publish, the_only
 from smsgw.broker.topology import Names, Topology
+from smsgw.channel.base import Tell
 from smsgw.errors import StorageError
 from smsgw.folding import Record, Report
 from smsgw.gateway.durable import Durable
@@ -19,7 +21,7 @@ from smsgw.gateway.events import Events
 from smsgw.ledger.base import Acceptance, Claim, Expiry, Kept, Overdue, Owed, OwedInbound, Receipt
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
 from smsgw.message import Submission
-from smsgw.metrics import Metrics
+from smsgw.metrics import Metrics, Tally
 from smsgw.outcome import Outcome
 from smsgw.sms import join
 from smsgw.sms.inbound import Arrival
@@ -41,6 +43,8 @@ def result(deferred: Deferred[T]) -> T:
 
 
 def count(counter: Any, *labels: str) -> float:
+    if isinstance(counter, Tally):
+        return counter.numbers.get(labels, 0)
     return (counter.labels(*labels) if labels else counter)._value.get()  # type: ignore[no-any-return]
 
 
@@ -314,13 +318,22 @@ class FakeSession:
         self.sent: list[Submission] = []
         self.answer: Callable[[Submission], Outcome | Deferred[Outcome]] = lambda submission: Deferred()
         self.yields: list[Deferred[Outcome]] = []
+        self.end_turn: Callable[[], None] = lambda: None
+        """Called after each answer: what the gateway does at the end of the reactor's turn."""
         self._story = story
 
-    async def deliver(self, submission: Submission) -> Outcome:
+    def deliver(self, submission: Submission, tell: Tell) -> None:
         self._story.append("send")
         self.sent.append(submission)
         answer = self.answer(submission)
-        return await answer if isinstance(answer, Deferred) else answer
+        if isinstance(answer, Deferred):
+            answer.addBoth(self._say, tell)
+        else:
+            self._say(answer, tell)
+
+    def _say(self, outcome: Outcome | Failure, tell: Tell) -> None:
+        tell(outcome)
+        self.end_turn()
 
     def yield_waiting(self) -> None:
         self._story.append(f"yield {self.name}")

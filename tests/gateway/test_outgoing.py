@@ -58,6 +58,7 @@ class Line(Parts):
         )
         self.channel = FakeChannel(**channel)
         self.session = FakeSession(self.channel, self.story)
+        self.session.end_turn = lambda: self.clock.advance(0)
         self.outgoing = Outgoing(
             self.broker,
             self.ledger,
@@ -862,8 +863,9 @@ def test_of_many_that_come_together_some_wait_for_the_next_turn(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outgoing, "SLICE", 3)
+    line.session.end_turn = lambda: None
     deliveries = [line.take(OK, message_id=f"m{number}") for number in range(8)]
-    assert [each.settled for each in deliveries] == ["ack"] * 3 + [None] * 5
+    assert line.told() == ["send"] * 3
     deliveries[4].stale = True
     line.clock.advance(0)
     assert [each.settled for each in deliveries] == ["ack"] * 4 + [None] + ["ack"] * 3
@@ -882,6 +884,15 @@ def test_while_the_ledger_writes_one_group_the_next_gathers(line: Line) -> None:
     assert line.consumer.unsettled == 0
 
 
+def test_what_is_taken_in_one_turn_is_one_group(line: Line) -> None:
+    line.session.end_turn = lambda: None
+    for number in range(4):
+        line.take(OK, message_id=f"m{number}")
+    assert line.told() == ["send"] * 4
+    line.clock.advance(0)
+    assert line.told() == ["remember", *[step for step in TOLD for _ in range(4)], "clear", *["ack"] * 4]
+
+
 def test_it_is_known_when_the_ledger_has_been_asked_for_all(line: Line) -> None:
     assert line.outgoing.asked().called
     line.ledger.held = []
@@ -896,6 +907,23 @@ def test_it_is_known_when_the_ledger_has_been_asked_for_all(line: Line) -> None:
     asked.addCallback(lambda _: line.story.append("asked"))
     line.ledger.proceed()
     assert "asked" in line.told()
+
+
+def test_all_means_those_too_that_are_left_for_the_next_groups(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "LEAST", 2)
+    line.ledger.held = []
+    for number in range(5):
+        line.take(OK, message_id=f"m{number}")
+    line.outgoing.asked().addCallback(lambda _: line.story.append("asked"))
+    line.told()
+    line.ledger.proceed()
+    assert [step for step in line.told() if step in ("remember", "asked")] == [
+        "remember",
+        "remember",
+        "asked",
+    ]
 
 
 def test_of_a_group_only_the_culprit_fails(line: Line) -> None:

@@ -63,7 +63,9 @@ class Desk(Parts):
         return [each for each in owed if each.event.event != "accepted"]
 
     def receive(self, report: Report = DELIVERED, key: str = "a1") -> Deferred[str | None]:
-        return self.receipts.receipt(self.channel, [("text", key)], "46700000001", report)
+        answered = self.receipts.receipt(self.channel, [("text", key)], "46700000001", report)
+        self.clock.advance(0)
+        return answered
 
     def owed(self) -> list[str]:
         return [owed.event.event for owed in result(self.ledger.owed(100))]
@@ -143,6 +145,23 @@ def test_receipts_wait_a_little_for_messages_to_be_remembered(desk: Desk, rememb
     assert desk.told()[0] == "claim"
     assert result(answered) == "text"
     assert desk.clock.getDelayedCalls() == []
+
+
+def test_a_receipt_waits_for_the_messages_before_it_whenever_it_comes(desk: Desk) -> None:
+    desk.accept()
+    asked: list[Deferred[None]] = []
+
+    def settled() -> Deferred[None]:
+        asked.append(Deferred())
+        return asked[-1]
+
+    desk.receipts.settled = settled
+    first, second = desk.receive(), desk.receive(key="a2")  # of a message that comes after the first question
+    asked[0].callback(None)
+    assert (result(first), second.called, len(asked)) == ("text", False, 2)
+    desk.accept("m2", "A2")
+    asked[1].callback(None)
+    assert result(second) == "text"
 
 
 def test_of_several_receipts_only_the_culprit_fails(desk: Desk) -> None:

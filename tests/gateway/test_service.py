@@ -126,6 +126,7 @@ def test_it_stops_in_the_order_that_loses_and_doubles_nothing(rig: Rig) -> None:
     rig.stop()
     assert rig.told() == ["cancel smsgw.route", "cancel smsgw.submit.nordic", "yield acme#1"]
     rig.channel.answers[0].callback(Accepted((Part("A1"),)))
+    rig.clock.advance(0)
     assert rig.told() == [
         "remember",
         "publish smsgw.events accepted.acme",

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 
-from smsgw.folding import Record, Report
+from smsgw.folding import Record, Report, accepted
 from smsgw.ledger.base import Acceptance, Claim, Key, Owed, Recalled, Receipt
 from smsgw.ledger.receipts import same_recipient
 from smsgw.ledger.sqlite import SCHEMA, SqliteLedger
@@ -462,3 +462,123 @@ def test_many_are_remembered_together_and_one_by_one_alike(tmp_path: Path) -> No
         books.append([msgspec.structs.replace(one, owed=()) for one in recalled if one])
         result(ledger.stop())
     assert books[0] == books[1]
+
+
+# -- events that are made of their messages' rows again
+
+
+def accepted_of(ledger: SqliteLedger, *of: Record) -> list[Owed]:
+    """Messages that were taken together, and what is owed for them."""
+    owed = result(ledger.remember([Acceptance("acme", each) for each in of]))
+    return [each for some in owed for each in some]
+
+
+def test_an_accepted_event_is_owed_until_it_is_cleared(ledger: SqliteLedger) -> None:
+    one, two = accepted_of(ledger, record("m1"), record("m2", attempt=2))
+    assert list(result(ledger.owed(10))) == [one, two]
+    assert (one.event.event, one.correlation_id, one.reply_to) == ("accepted", "c1", "answers")
+    result(ledger.clear([one.number]))
+    found = result(ledger.recall("m2"))
+    assert found is not None
+    assert found.owed == (two,)
+
+
+def test_an_accepted_event_is_owed_also_when_its_message_is_forgotten(ledger: SqliteLedger) -> None:
+    owed = accepted_of(ledger, record("m1", receipt="none"), record("m2"), record("m3", accepted=8e9))
+    unknown = result(ledger.expire(9e9, keep=2e9, park=1.0, limit=10)).owed
+    assert [each.event.id for each in unknown] == ["m2"]
+    assert result(ledger.recall("m1")) is None
+    assert list(result(ledger.owed(10))) == [*owed, *unknown]
+
+
+@pytest.mark.parametrize("receipt", ["final", "all"])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("awaits", [1, 3])
+def test_last_words_are_owed_also_when_their_messages_are_forgotten(
+    ledger: SqliteLedger, receipt: Any, parts: int, awaits: int
+) -> None:
+    awaits = min(parts, awaits)
+    of = record(parts=parts, awaits=awaits, receipt=receipt)
+    result(remember(ledger, "acme", of, keys("A1", "A2", "A3")[:awaits]))
+    states = ["undelivered", "delivered", "delivered"]
+    owed = [each for n in range(awaits) for each in claim(ledger, f"a{n + 1}", report(states[n])).owed]
+    assert (owed[-1].event.event, owed[-1].event.final) == ("undelivered", True)
+    assert list(result(ledger.owed(10))) == owed
+    assert result(ledger.expire(9e9, keep=1.0, park=1.0, limit=10)).owed == ()
+    assert list(result(ledger.owed(10))) == owed
+
+
+def test_only_what_is_named_is_cleared(ledger: SqliteLedger) -> None:
+    owed = accepted_of(ledger, *[record(f"m{number}") for number in range(9)])
+    numbers = [each.number for each in owed]
+    for cleared in ([], numbers[1:3], [numbers[4], numbers[4], numbers[6]], [numbers[8]]):
+        result(ledger.clear(cleared))
+    assert [each.event.id for each in result(ledger.owed(10))] == ["m0", "m3", "m5", "m7"]
+
+
+def test_what_an_older_version_owed_is_paid(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    older = Database(path, SCHEMA[:2], synchronous="NORMAL", run_in_thread=at_once)
+    older.open()
+    rows = [(7, 1, msgspec.msgpack.encode(accepted(record())), "c1", "answers")]
+    result(older.run(lambda db: db.execute("INSERT INTO message VALUES (1, 'm1', 1000, 1, ?)", (packed(),))))
+    result(older.run(lambda db: db.executemany("INSERT INTO owed VALUES (?, ?, ?, ?, ?)", rows)))
+    result(older.close())
+    ledger = ledger_at(path)
+    assert list(result(ledger.owed(10))) == [Owed(7, accepted(record()), "c1", "answers")]
+    (new,) = accepted_of(ledger, record("m2"))
+    assert new.number == 8
+    result(ledger.stop())
+
+
+def packed() -> bytes:
+    return msgspec.msgpack.encode(record())
+
+
+# -- receipts that come together
+
+SOME_KEYS = st.lists(st.sampled_from(["K1", "K2", "K3", "K4", "K5", "K6"]), min_size=1, max_size=3)
+SOME_RECEIPTS = st.tuples(
+    st.lists(st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6", "k7"]), max_size=2, unique=True),
+    st.sampled_from(["", "46700000000", "46700000001", "46700000002"]),
+    st.sampled_from(["delivered", "undelivered", "buffered"]),
+)
+
+
+@given(st.lists(SOME_KEYS, max_size=6), st.lists(SOME_RECEIPTS, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_receipts_that_come_together_mean_what_they_mean_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    messages: list[list[str]],
+    words: list[tuple[list[str], str, str]],
+) -> None:
+    accepted = [
+        Acceptance("acme", record(f"m{n}", parts=len(ids), to=f"+4670000000{n % 3}"), keys(*ids))
+        for n, ids in enumerate(messages)
+    ]
+    came = [
+        Receipt("acme", "acme", [(f"codec {key}", key) for key in found], to, report(state), 1001.0)
+        for found, to, state in words
+    ]
+    told = []
+    for groups in ([came], [[each] for each in came]):
+        ledger = ledger_at(tmp_path_factory.mktemp("ledger") / "ledger.db")
+        result(ledger.remember(accepted))
+        claims = [claim for group in groups for claim in result(ledger.claim(group))]
+        told.append((claims, list(result(ledger.owed(100)))))
+        result(ledger.stop())
+    assert told[0] == told[1]
+
+
+def test_where_very_many_messages_have_one_id_receipts_that_come_together_find_theirs(
+    ledger: SqliteLedger,
+) -> None:
+    accepted = [
+        Acceptance("acme", record(f"m{n}", to=f"+46700000{n:03}"), keys("A1" if n > 10 else f"B{n}"))
+        for n in range(300)
+    ]
+    result(ledger.remember(accepted))
+    wanted = [("b7", "46700000007"), ("a1", ""), ("a1", "46700000290"), ("b8", "46700000008")]
+    came = [Receipt("acme", "acme", [("text", key)], to, report(), 1001.0) for key, to in wanted]
+    claims = result(ledger.claim(came))
+    assert [[each.event.id for each in one.owed] for one in claims] == [["m7"], ["m299"], ["m290"], ["m8"]]

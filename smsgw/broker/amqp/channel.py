@@ -20,6 +20,8 @@ from txamqp.protocol import AMQChannel
 from smsgw.broker.amqp import content, wire
 from smsgw.broker.amqp.fields import EncodeError
 
+_WITH_CONTENT = frozenset((content.DELIVER, content.RETURN))
+
 
 class Connection(Protocol):
     """What a channel needs of its connection."""
@@ -73,18 +75,6 @@ class Quiet:
         pass
 
 
-class _Content:
-    """A message whose frames are still coming."""
-
-    __slots__ = ("arrived", "header", "method", "missing", "pieces")
-
-    def __init__(self, method: bytes) -> None:
-        self.method = method
-        self.header: bytes | None = None
-        self.missing = 0
-        self.pieces: list[bytes] = []
-
-
 class Channel(AMQChannel):  # type: ignore[misc]  # txAMQP has no annotations
     """An AMQP channel. Calls wait for their answers in the order in which they were made."""
 
@@ -94,7 +84,10 @@ class Channel(AMQChannel):  # type: ignore[misc]  # txAMQP has no annotations
         self.listener: Listener = Quiet()
         self._client = client
         self._calls: deque[tuple[Any, Deferred[Any]]] = deque()
-        self._content: _Content | None = None
+        self._method = b""
+        self._header = b""
+        self._missing = 0
+        self._pieces: list[bytes] = []
         self._leaving = False
 
     def invoke(self, method: Any, args: tuple[Any, ...], content: object = None) -> Deferred[Any]:
@@ -126,8 +119,9 @@ class Channel(AMQChannel):  # type: ignore[misc]  # txAMQP has no annotations
 
     def method_received(self, payload: bytes) -> None:
         kind = payload[:4]
-        if kind in (content.DELIVER, content.RETURN):
-            self._content = _Content(payload)
+        if kind in _WITH_CONTENT:
+            self._method = payload
+            self._header = b""
         elif kind == content.ACK:
             self.listener.confirmed(*content.decode_confirm(payload), True)
         elif kind == content.NACK:
@@ -141,36 +135,36 @@ class Channel(AMQChannel):  # type: ignore[misc]  # txAMQP has no annotations
                 self._client.delegate.dispatch(self, message)
 
     def header_received(self, payload: bytes) -> None:
-        expected = self._content
-        if expected is None or expected.header is not None:
+        if self._header or not self._method:
             raise wire.FrameError("a content header that belongs to no method")
-        expected.header = payload
-        expected.missing = content.decode_size(payload)
-        if not expected.missing:
-            self._content_received(expected, b"")
+        self._header = payload
+        self._missing = content.decode_size(payload)
+        self._pieces = []
+        if not self._missing:
+            self._content_received(b"")
 
     def body_received(self, payload: bytes) -> None:
-        expected = self._content
-        if expected is None or expected.header is None:
+        if not self._header:
             raise wire.FrameError("a content body that belongs to no header")
-        expected.missing -= len(payload)
-        if expected.missing == 0 and not expected.pieces:
-            self._content_received(expected, payload)
+        missing = self._missing = self._missing - len(payload)
+        if not missing and not self._pieces:
+            self._content_received(payload)
             return
-        expected.pieces.append(payload)
-        if expected.missing < 0:
+        self._pieces.append(payload)
+        if missing < 0:
             raise wire.FrameError("more content than its header announced")
-        if expected.missing == 0:
-            self._content_received(expected, b"".join(expected.pieces))
+        if not missing:
+            pieces, self._pieces = self._pieces, []
+            self._content_received(b"".join(pieces))
 
-    def _content_received(self, whole: _Content, body: bytes) -> None:
-        self._content = None
-        header = whole.header or b""
-        if whole.method.startswith(content.DELIVER):
-            consumer, tag, redelivered, key = content.decode_deliver(whole.method)
+    def _content_received(self, body: bytes) -> None:
+        method, header = self._method, self._header
+        self._method = self._header = b""
+        if method.startswith(content.DELIVER):
+            consumer, tag, redelivered, key = content.decode_deliver(method)
             self.listener.delivered(consumer, tag, redelivered, key, header, body)
             return
-        _, (code, text, exchange, key) = wire.decode_method(whole.method)
+        _, (code, text, exchange, key) = wire.decode_method(method)
         self.listener.returned(f"{code} {text}", exchange, key, header, body)
 
     def _answered(self, message: Any) -> None:

@@ -29,6 +29,7 @@ from txamqp.spec import pythonize
 
 from smsgw.broker.amqp import wire
 from smsgw.broker.amqp.channel import Channel, Listener, closed_error, reason_text
+from smsgw.broker.amqp.wire import FRAME_BODY, FRAME_HEADER, FRAME_METHOD
 from smsgw.errors import Misuse, PeerError
 
 FRAME_MAX = 131_072
@@ -135,7 +136,15 @@ class Client(AMQClient):  # type: ignore[misc]
         self._silent = 0
         try:
             for kind, number, payload in self._framer.feed(data):
-                self._frame_received(kind, number, payload)
+                channel = self.channels.get(number)
+                if channel is None:
+                    continue  # of a channel that has been closed meanwhile, or a heartbeat
+                if kind == FRAME_METHOD:
+                    channel.method_received(payload)
+                elif kind == FRAME_HEADER:
+                    channel.header_received(payload)
+                elif kind == FRAME_BODY:
+                    channel.body_received(payload)
         except PeerError as error:
             self.abort(str(error))
 
@@ -147,26 +156,17 @@ class Client(AMQClient):  # type: ignore[misc]
         if lost is not None:
             lost(self._error or reason_text(reason.value))
 
-    def _frame_received(self, kind: int, number: int, payload: bytes) -> None:
-        channel = self.channels.get(number)
-        if channel is None:
-            return  # of a channel that has been closed meanwhile, or a heartbeat
-        if kind == wire.FRAME_METHOD:
-            channel.method_received(payload)
-        elif kind == wire.FRAME_HEADER:
-            channel.header_received(payload)
-        elif kind == wire.FRAME_BODY:
-            channel.body_received(payload)
-
     def send(self, octets: bytes) -> None:
         """Write at the end of this turn of the reactor."""
         self._out.append(octets)
-        self._flush_soon()
+        if not self._flush_due:
+            self._flush_soon()
 
     def before_flush(self, speak: Callable[[], None]) -> None:
         """Have `speak` called once, right before the next write; it may `send`."""
         self._before_flush.append(speak)
-        self._flush_soon()
+        if not self._flush_due:
+            self._flush_soon()
 
     def flush(self) -> None:
         """Write now what was collected."""
@@ -180,9 +180,8 @@ class Client(AMQClient):  # type: ignore[misc]
             self.transport.write(b"".join(out))
 
     def _flush_soon(self) -> None:
-        if not self._flush_due:
-            self._flush_due = True
-            self.clock.callLater(0, self.flush)
+        self._flush_due = True
+        self.clock.callLater(0, self.flush)
 
     # Channels
 

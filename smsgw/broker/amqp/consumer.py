@@ -80,14 +80,17 @@ class AmqpDelivery:
 
 def read_properties(header: bytes) -> Properties:
     """The properties that smsgw uses, from a content header."""
-    found = content.decode_properties(header)
-    found.setdefault("content_type", None)
-    for name in found.keys() - _USED:
-        del found[name]
-    return Properties(**found)
-
-
-_USED = frozenset(Properties.__struct_fields__)
+    found = content.decode_properties(header).get
+    return Properties(
+        content_type=found("content_type"),
+        headers=dict(found("headers", ())),
+        priority=found("priority"),
+        correlation_id=found("correlation_id"),
+        reply_to=found("reply_to"),
+        expiration=found("expiration"),
+        message_id=found("message_id"),
+        timestamp=found("timestamp"),
+    )
 
 
 class Subscription(Quiet):

@@ -192,9 +192,10 @@ READERS: dict[str, Read] = {
 
 def write_shortstr(value: str) -> bytes:
     octets = _utf8(value)
-    if len(octets) > MAX_SHORTSTR:
-        raise EncodeError(f"a short string of {len(octets)} octets; {MAX_SHORTSTR} is the most")
-    return _OCTETS[len(octets)] + octets
+    size = len(octets)
+    if size > MAX_SHORTSTR:
+        raise EncodeError(f"a short string of {size} octets; {MAX_SHORTSTR} is the most")
+    return _OCTETS[size] + octets
 
 
 _OCTETS = tuple(bytes((number,)) for number in range(256))

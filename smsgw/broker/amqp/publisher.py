@@ -122,10 +122,12 @@ class Publisher(Quiet):
                 return
 
     def confirmed(self, tag: int, multiple: bool, stored: bool) -> None:
-        settled = self._up_to(tag) if multiple else [tag]
-        found = [(number, *self._pending.pop(number)) for number in settled if number in self._pending]
-        for number, group, index in found:
-            group.settled(index, self._verdict(number, stored))
+        numbers = self._up_to(tag) if multiple else [tag]
+        found = [(number, self._pending.pop(number, None)) for number in numbers]
+        for number, waiting in found:
+            if waiting is not None:
+                group, index = waiting
+                group.settled(index, self._verdict(number, stored))
         self._tell_idle()
 
     def _verdict(self, number: int, stored: bool) -> Exception | None:

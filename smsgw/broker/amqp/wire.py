@@ -62,11 +62,12 @@ class Framer:
         """
         buffer = self._rest + data if self._rest else data
         size_of_buffer = len(buffer)
+        largest = self.frame_max - FRAME_OVERHEAD
         frames = []
         offset = 0
         while size_of_buffer - offset >= FRAME_OVERHEAD:
             kind, channel, size = _FRAME.unpack_from(buffer, offset)
-            if kind not in _KINDS or size > self.frame_max - FRAME_OVERHEAD:
+            if kind not in _KINDS or size > largest:
                 raise FrameError(f"not a frame of AMQP 0-9-1: type {kind}, size {size}")
             end = offset + 7 + size
             if end >= size_of_buffer:

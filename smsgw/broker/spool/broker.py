@@ -26,14 +26,14 @@ from smsgw.broker.base import (
     Unavailable,
     the_only,
 )
-from smsgw.broker.spool import store
+from smsgw.broker.spool import published, store
 from smsgw.broker.spool.bell import Bell
 from smsgw.broker.spool.coalesce import Coalesced
 from smsgw.broker.spool.expiry import Expiry
 from smsgw.broker.spool.lock import FileLock
 from smsgw.broker.spool.reader import QueueReader, SpoolConsumer
 from smsgw.broker.spool.routing import Router
-from smsgw.broker.spool.rows import Routed, decode, encode
+from smsgw.broker.spool.rows import Routed, decode, encode, stretches
 from smsgw.broker.spool.watch import Hear, Watchers
 from smsgw.broker.spool.writer import WRITING, Writer
 from smsgw.broker.topology import Topology
@@ -94,6 +94,7 @@ class Spool:
             self.database,
             self.store,
             self.wall,
+            readers=lambda: tuple(self._readers.values()),
             watched=self._watchers.anywhere,
             stored=self._stored,
             report=self.report,
@@ -241,7 +242,7 @@ class Spool:
         """On the worker thread."""
         store.declare(connection, self._topology)
         if not self._watchers.anywhere():  # nobody needs the copies that were made for former watchers
-            store.forget_published(connection)
+            published.forget_published(connection)
 
     def _declared(self) -> None:
         if self._name == "stopped":
@@ -290,7 +291,7 @@ class Spool:
             self._worker.stop()
 
     async def _settle_and_close(self) -> None:
-        self._writer.write(tuple(self._readers.values()))
+        self._writer.finish()
         for reader in tuple(self._readers.values()):
             self.left(reader)
         await gatherResults(list(self._closing))
@@ -301,7 +302,7 @@ class Spool:
 
     def _take_turn(self) -> None:
         self._turn = None
-        self._writer.write(tuple(self._readers.values()))
+        self._writer.write()
         for reader in tuple(self._readers.values()):
             reader.advance()
 
@@ -309,11 +310,12 @@ class Spool:
         """Tell everybody, here and in other processes."""
         if self._name == "stopped":
             return
-        queues = {queue for one in ones for queue in one.queues}
+        routes = [route for route, _ in stretches(ones)]
+        queues = {queue for route in routes for queue in route.queues}
         self._notice(queues)
-        if any(one.topic for one in ones):
+        if any(route.topic for route in routes):
             self._watchers.look()
-        if queues & self._expiring or any(one.expiration is not None for one in ones):
+        if queues & self._expiring or any(route.expiration is not None for route in routes):
             self._expiry.look()
 
     def _notice(self, queues: Set[str]) -> None:
@@ -324,19 +326,12 @@ class Spool:
                 reader.notice()
 
     def _routed(self, publish: Publish) -> Routed | SmsgwError:
-        exchange, key, properties = publish.exchange, publish.key, publish.properties
+        properties = publish.properties
         try:
-            return Routed(
-                exchange=exchange,
-                key=key,
-                queues=self._router.route(exchange, key),
-                priority=properties.priority or 0,
-                expiration=_seconds(properties.expiration),
-                properties=_storable(key, properties),
-                body=publish.body,
-                mandatory=publish.mandatory,
-                topic=self._router.is_topic(exchange),
+            route = self._router.way(
+                publish.exchange, publish.key, properties.priority, properties.expiration, publish.mandatory
             )
+            return Routed(route, _storable(properties), publish.body)
         except SmsgwError as error:
             return error
 
@@ -406,17 +401,8 @@ def _expiring(topology: Topology) -> frozenset[str]:
     return frozenset(queue.name for queue in topology.queues if queue.ttl is not None)
 
 
-def _seconds(expiration: str | None) -> float | None:
-    if expiration is None:
-        return None
-    if not (expiration.isascii() and expiration.isdigit()):
-        raise Misuse(f"expiration: expected milliseconds in decimal digits, found {expiration!r}")
-    return int(expiration) / 1000
-
-
-def _storable(key: str, properties: Properties) -> bytes:
+def _storable(properties: Properties) -> bytes:
     try:
-        key.encode()
         octets = encode(properties)
         decode(octets)  # what could not be read back would stick in its queue for ever
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:

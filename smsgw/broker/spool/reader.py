@@ -11,7 +11,6 @@ costs turns, but does not stop the reactor.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -176,11 +175,11 @@ class QueueReader:
         self._tries = 0
         self._consumers: deque[SpoolConsumer] = deque()
         self._leaving: list[SpoolConsumer] = []
-        self._ready: list[tuple[int, int, Row]] = []
+        self._ready: list[Row] = []  # the next one is the last
         self._returned: list[Row] = []
         self._settled: list[int] = []
         self._unwritten = 0
-        self._read_up_to: Counter[int] = Counter()
+        self._read_up_to: dict[int, int] = {}
         self._noticed = False
         self._more = True
         self._fetching = False
@@ -217,9 +216,9 @@ class QueueReader:
         """Hand out what can be handed out, and read what will be needed next."""
         if self._closed:
             return
-        for row in self._returned:
-            heapq.heappush(self._ready, (-row.priority, row.id, row))
-        self._returned.clear()
+        if self._returned:
+            returned, self._returned = self._returned, []
+            self._queue_up(returned)
         self._hand_out()
         self._read_ahead()
         self._leaving = [consumer for consumer in self._leaving if consumer.unsettled]
@@ -299,7 +298,7 @@ class QueueReader:
         return None
 
     async def _give_back(self) -> None:
-        again = (row.id for _, _, row in self._ready if row.redelivered)
+        again = (row.id for row in self._ready if row.redelivered)
         operation = partial(
             self.home.store.give_back,
             name=self.queue,
@@ -313,27 +312,30 @@ class QueueReader:
 
     # Reading and handing out
 
+    def _queue_up(self, rows: Sequence[Row]) -> None:
+        self._ready += rows
+        self._ready.sort(reverse=True)  # of two sorted stretches: that is a merge
+
     def _hand_out(self) -> None:
-        now = self.home.wall()
-        while self._ready and self._unwritten <= self.width:
+        now, width = self.home.wall(), self.width
+        suspect = 0 if self._taken is None else self._taken.suspect
+        while self._ready and self._unwritten <= width:
             consumer = self._consumer_with_room()
             if consumer is None:
                 return
-            row = heapq.heappop(self._ready)[2]
+            row = self._ready.pop()
             if row.expires is not None and row.expires <= now:
                 self.home.sweep()
             else:
-                consumer.hand(row, bool(row.redelivered) or self._is_suspect(row))
-
-    def _is_suspect(self, row: Row) -> bool:
-        return self._taken is not None and row.id <= self._taken.suspect
+                consumer.hand(row, bool(row.redelivered) or row.id <= suspect)
 
     def _consumer_with_room(self) -> SpoolConsumer | None:
         """The next in turn."""
         for _ in range(len(self._consumers)):
             self._consumers.rotate(-1)
-            if self._consumers[-1].unsettled < self._consumers[-1].width:
-                return self._consumers[-1]
+            consumer = self._consumers[-1]
+            if consumer.unsettled < consumer.width:
+                return consumer
         return None
 
     def _read_ahead(self) -> None:
@@ -349,12 +351,12 @@ class QueueReader:
 
     def _wanted(self, priorities: int, ahead: int) -> list[tuple[int, int, int]]:
         """What to fetch. Urgent rows are read even where enough others wait in memory already."""
-        waiting = Counter(row.priority for _, _, row in self._ready)
+        waiting = Counter([-row.rank for row in self._ready])
         wanted = []
         for priority in range(priorities, -1, -1):
             ahead -= waiting[priority]
             if ahead > 0:
-                wanted.append((priority, self._read_up_to[priority], ahead))
+                wanted.append((priority, self._read_up_to.get(priority, 0), ahead))
         return wanted
 
     async def _fetch(self, taken: Taken, wanted: Sequence[tuple[int, int, int]]) -> None:
@@ -369,7 +371,6 @@ class QueueReader:
         self._fetching = False
         self.home.report(self.queue, None)
         self._more = not fetched.exhausted or len(wanted) <= taken.priorities
-        for row in fetched.rows:
-            self._read_up_to[row.priority] = row.id
-            heapq.heappush(self._ready, (-row.priority, row.id, row))
+        self._read_up_to |= {-row.rank: row.id for row in fetched.rows}
+        self._queue_up(fetched.rows)
         self.advance()

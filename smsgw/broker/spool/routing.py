@@ -11,10 +11,12 @@ from itertools import chain
 from typing import TypeGuard
 
 from smsgw.broker.base import BrokerError
+from smsgw.broker.spool.rows import Route
 from smsgw.broker.topology import Topology
+from smsgw.errors import Misuse
 
 ROUTES = 1024
-"""Topic keys whose queues are remembered: events have a few, inbound messages one for each number."""
+"""Routes that are remembered: events have a few, inbound messages one for each number."""
 
 
 def topic_matches(pattern: str, key: str) -> bool:
@@ -41,7 +43,7 @@ class Router:
             key = "" if self._kinds[binding.exchange] == "fanout" else binding.key
             bound = self._bound[binding.exchange]
             bound[key] = _once(*bound.get(key, ()), binding.queue)
-        self._matching = lru_cache(ROUTES)(self._match)
+        self.way = lru_cache(ROUTES)(self._way)
 
     def knows(self, exchange: str | None) -> TypeGuard[str]:
         return exchange == "" or exchange in self._kinds
@@ -62,8 +64,27 @@ class Router:
             raise BrokerError(f"there is no exchange {exchange!r}")
         bound = self._bound[exchange]
         if kind == "topic":
-            return self._matching(exchange, key)
+            return self._match(exchange, key)
         return bound.get("" if kind == "fanout" else key, ())
+
+    def _way(
+        self, exchange: str, key: str, priority: int | None, expiration: str | None, mandatory: bool
+    ) -> Route:
+        """All that can be said of a publish before its body.
+
+        Raises:
+            BrokerError: there is no such exchange.
+            Misuse: the key or the expiration is none.
+        """
+        return Route(
+            exchange=exchange,
+            key=_storable(key),
+            queues=self.route(exchange, key),
+            topic=self.is_topic(exchange),
+            priority=priority or 0,
+            expiration=_seconds(expiration),
+            mandatory=mandatory,
+        )
 
     def _match(self, exchange: str, key: str) -> tuple[str, ...]:
         bound = self._bound[exchange]
@@ -73,3 +94,19 @@ class Router:
 
 def _once(*queues: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(queues))
+
+
+def _storable(key: str) -> str:
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise Misuse(f"this can't be published: {error}") from error
+    return key
+
+
+def _seconds(expiration: str | None) -> float | None:
+    if expiration is None:
+        return None
+    if not (expiration.isascii() and expiration.isdigit()):
+        raise Misuse(f"expiration: expected milliseconds in decimal digits, found {expiration!r}")
+    return int(expiration) / 1000

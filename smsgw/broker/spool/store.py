@@ -1,4 +1,4 @@
-"""The spool's tables, and all the SQL there is.
+"""The spool's tables, and all the SQL there is but that for watchers.
 
 A message is one row per queue it was routed to; a row is deleted when its delivery is acknowledged,
 and nothing is written when it is handed out. What is in flight is known to the consuming process
@@ -17,13 +17,26 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from math import inf
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from smsgw.broker.base import BrokerError, Properties, QueueFull, TopologyError, Unroutable
+from smsgw.broker.spool.published import last_id, show
 from smsgw.broker.spool.routing import Router
-from smsgw.broker.spool.rows import Expired, Fetched, Published, Routed, Row, Taken, decode, encode
+from smsgw.broker.spool.rows import (
+    Expired,
+    Fetched,
+    Route,
+    Routed,
+    Row,
+    Taken,
+    decode,
+    encode,
+    spans_of,
+    stretches,
+)
 from smsgw.broker.topology import Queue, Topology
 from smsgw.rows import execute_rows
 
@@ -65,14 +78,12 @@ SCHEMA = (
     ) WITHOUT ROWID;
     """,
 )
-"""`depth` counts a queue's rows, so that a limit is cheap to keep. `published` is for watchers.
+"""`depth` counts a queue's rows, so that a limit is cheap to keep. `published` is for watchers
+(`smsgw.broker.spool.published`).
 
 `bindings` are all that ever were: what comes back from a delay must find a queue that left the
 configuration meanwhile.
 """
-
-PUBLISHED = 10_000
-"""Topic publishes that are kept for watchers in other processes; the oldest goes."""
 
 EXPIRY_BATCH = 500
 FETCH_OCTETS = 8 * 1024 * 1024
@@ -92,7 +103,7 @@ class _Queue(NamedTuple):
 
 
 _FETCH = """
-    SELECT id, priority, expires, redelivered, properties, body FROM messages
+    SELECT -priority, id, expires, redelivered, properties, body FROM messages
     WHERE queue = ? AND priority = ? AND id > ? ORDER BY id LIMIT ?
 """
 _EXPIRED = """
@@ -101,7 +112,8 @@ _EXPIRED = """
 """
 _HEAD = "SELECT id, key, properties, body FROM messages WHERE queue = ? ORDER BY priority, id LIMIT ?"
 _INSERT = "INSERT INTO messages (queue, priority, expires, key, properties, body) VALUES {rows}"
-
+_DELETE = "DELETE FROM messages WHERE id IN (VALUES {rows})"
+_DELETE_SPAN = "DELETE FROM messages WHERE id BETWEEN ? AND ?"
 
 _Values: TypeAlias = tuple[int, int, float | None, str, bytes, bytes]
 
@@ -119,13 +131,15 @@ class Store:
         """Store what can be stored; for each publish None, or why it was not."""
         added: Counter[str] = Counter()
         rows: list[_Values] = []
-        verdicts = [self._store(connection, one, now, added, rows) for one in publishes]
+        verdicts: list[BrokerError | None] = []
+        for route, ones in stretches(publishes):
+            verdicts += self._store(connection, route, list(ones), now, added, rows)
         execute_rows(connection, _INSERT, rows)
         self._count(connection, added)
         for name in added:
             self._drop_heads(connection, name, now)
         if watched:
-            _show(connection, publishes, verdicts)
+            show(connection, publishes, verdicts)
         return verdicts
 
     def acknowledge(self, connection: sqlite3.Connection, settled: Mapping[str, Sequence[int]]) -> None:
@@ -142,7 +156,7 @@ class Store:
             "SELECT clean, suspect FROM queues WHERE id = ?", (queue.id,)
         ).fetchone()
         if not clean:
-            suspect = _last_id(connection, "messages")
+            suspect = last_id(connection, "messages")
         connection.execute("UPDATE queues SET clean = 0, suspect = ? WHERE id = ?", (suspect, queue.id))
         return Taken(queue.id, queue.declared.max_priority or 0, suspect)
 
@@ -173,9 +187,9 @@ class Store:
         for priority, after, most in wanted:
             limit = most - len(rows)
             found = connection.execute(_FETCH, (queue, priority, after, limit)) if limit > 0 else ()
-            for values in found:
-                rows.append(Row._make(values))
-                octets += len(rows[-1].body)
+            for row in map(Row._make, found):
+                rows.append(row)
+                octets += len(row.body)
                 if octets >= FETCH_OCTETS:
                     return Fetched(rows, exhausted=False)
             exhausted = exhausted and len(rows) < most
@@ -232,28 +246,30 @@ class Store:
     def _store(
         self,
         connection: sqlite3.Connection,
-        one: Routed,
+        route: Route,
+        ones: Sequence[Routed],
         now: float,
         added: Counter[str],
         rows: list[_Values],
-    ) -> BrokerError | None:
-        """Put what is to be inserted into `rows` and count it in `added`; None, or why it can't be."""
-        found = [queue for name in one.queues if (queue := self._queue(connection, name)) is not None]
-        if not found and one.mandatory:
-            return Unroutable(f"{one.exchange!r} has no queue for the key {one.key!r}")
+    ) -> list[BrokerError | None]:
+        """Put what is to be inserted into `rows` and count it in `added`. Of each None, or why it is not."""
+        found = [queue for name in route.queues if (queue := self._queue(connection, name)) is not None]
+        if not found and route.mandatory:
+            return [Unroutable(f"{route.exchange!r} has no queue for the key {route.key!r}") for _ in ones]
+        rooms = [self._room(connection, queue, added) for queue in found]
+        room = min(rooms, default=inf)
+        stored = ones[: int(min(room, len(ones)))]
         for queue in found:
-            if self._is_full(connection, queue, added):
-                return QueueFull(f"queue {queue.name!r} holds {queue.declared.max_length} messages")
-        for queue in found:
-            rows.append(_values(queue, one, now))
-            added[queue.name] += 1
-        return None
+            rows += _values(queue, route, stored, now)
+            added[queue.name] += len(stored)
+        return [None] * len(stored) + [_full(found[rooms.index(room)]) for _ in ones[len(stored) :]]
 
-    def _is_full(self, connection: sqlite3.Connection, queue: _Queue, added: Counter[str]) -> bool:
+    def _room(self, connection: sqlite3.Connection, queue: _Queue, added: Counter[str]) -> float:
+        """Messages that a queue still takes."""
         limit = queue.declared.max_length
         if limit is None or queue.declared.overflow != "reject-publish":
-            return False
-        return self.depth(connection, queue.name) + added[queue.name] >= limit
+            return inf
+        return max(limit - self.depth(connection, queue.name) - added[queue.name], 0)
 
     def _drop_heads(self, connection: sqlite3.Connection, name: str, now: float) -> None:
         queue = self._queue(connection, name)
@@ -276,10 +292,10 @@ class Store:
         added: Counter[str] = Counter()
         for _, key, properties, body in rows:
             one = self._dead(connection, queue, key, decode(properties), body, reason)
-            for name in one.queues:
+            for name in one.route.queues:
                 target = self._queue(connection, name)
                 if target is not None:
-                    execute_rows(connection, _INSERT, [_values(target, one, now)])
+                    execute_rows(connection, _INSERT, _values(target, one.route, [one], now))
                     added[name] += 1
         self._count(connection, added)
         self._delete(connection, queue.name, [row[0] for row in rows])
@@ -300,17 +316,17 @@ class Store:
         queues = self.router.route(exchange, key) if self.router.knows(exchange) else ()
         if exchange and not queues:
             queues = _bound(connection, exchange, key)
-        return Routed(
+        route = Route(
             exchange=exchange or "",
             key=key,
             queues=queues,
+            topic=False,
             priority=properties.priority or 0,
             expiration=None,
-            properties=encode(msgspec.structs.replace(properties, headers=headers, expiration=None)),
-            body=body,
             mandatory=False,
-            topic=False,
         )
+        dead = msgspec.structs.replace(properties, headers=headers, expiration=None)
+        return Routed(route, encode(dead), body)
 
     def _all_queues(self, connection: sqlite3.Connection) -> list[_Queue]:
         names = connection.execute("SELECT name FROM queues ORDER BY id").fetchall()
@@ -327,9 +343,10 @@ class Store:
         return known
 
     def _delete(self, connection: sqlite3.Connection, name: str, ids: Sequence[int]) -> None:
-        gone = execute_rows(
-            connection, "DELETE FROM messages WHERE id IN (VALUES {rows})", [(one,) for one in ids]
-        )
+        spans, others = spans_of(ids)
+        gone = execute_rows(connection, _DELETE, [(one,) for one in others])
+        for span in spans:
+            gone += connection.execute(_DELETE_SPAN, span).rowcount
         self._count(connection, {name: -gone})
 
     def _count(self, connection: sqlite3.Connection, added: Mapping[str, int]) -> None:
@@ -366,22 +383,6 @@ def _bound(connection: sqlite3.Connection, exchange: str, key: str) -> tuple[str
     return tuple(row[0] for row in found)
 
 
-def published_since(connection: sqlite3.Connection, last: int) -> list[Published]:
-    """The next topic publishes that were kept for watchers, at most 500."""
-    found = connection.execute(
-        "SELECT id, exchange, key, body FROM published WHERE id > ? ORDER BY id LIMIT 500", (last,)
-    )
-    return [Published._make(values) for values in found]
-
-
-def last_published(connection: sqlite3.Connection) -> int:
-    return _last_id(connection, "published")
-
-
-def forget_published(connection: sqlite3.Connection) -> None:
-    connection.execute("DELETE FROM published")
-
-
 def data_version(connection: sqlite3.Connection) -> int:
     """A number that changes when another connection has written."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
@@ -402,30 +403,16 @@ def probe(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE queues SET depth = depth")
 
 
-def _show(
-    connection: sqlite3.Connection, publishes: Sequence[Routed], verdicts: Sequence[BrokerError | None]
-) -> None:
-    seen = [
-        (one.exchange, one.key, one.body)
-        for one, verdict in zip(publishes, verdicts, strict=True)
-        if one.topic and verdict is None
-    ]
-    if seen:
-        connection.executemany("INSERT INTO published (exchange, key, body) VALUES (?, ?, ?)", seen)
-        oldest = last_published(connection) - PUBLISHED
-        connection.execute("DELETE FROM published WHERE id <= ?", (oldest,))
+def _values(queue: _Queue, route: Route, ones: Sequence[Routed], now: float) -> list[_Values]:
+    declared, number, key = queue.declared, queue.id, route.key
+    lives = [span for span in (route.expiration, declared.ttl) if span is not None]
+    expires = now + min(lives) if lives else None
+    priority = min(route.priority, declared.max_priority or 0)
+    return [(number, priority, expires, key, one.properties, one.body) for one in ones]
 
 
-def _values(queue: _Queue, one: Routed, now: float) -> _Values:
-    declared = queue.declared
-    lives = [span for span in (one.expiration, declared.ttl) if span is not None]
-    priority = min(one.priority, declared.max_priority or 0)
-    return queue.id, priority, now + min(lives) if lives else None, one.key, one.properties, one.body
-
-
-def _last_id(connection: sqlite3.Connection, table: str) -> int:
-    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-    return int(found[0]) if found else 0
+def _full(queue: _Queue) -> QueueFull:
+    return QueueFull(f"queue {queue.name!r} holds {queue.declared.max_length} messages")
 
 
 def _arguments(queue: Queue) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from attrs import frozen
 from twisted.logger import Logger
 
-from smsgw.broker.spool import store
+from smsgw.broker.spool import published
 from smsgw.broker.spool.coalesce import Coalesced
 from smsgw.broker.spool.lock import FileLock
 from smsgw.broker.spool.routing import topic_matches
@@ -65,7 +65,7 @@ class Watchers:
 
     async def add(self, exchange: str, pattern: str, hear: Hear) -> None:
         """Hear what comes from now on. After `share`."""
-        since = await self._database.run(store.last_published, write=False)
+        since = await self._database.run(published.last_published, write=False)
         if not self._watchers:
             self._last = since
         self._watchers.append(_Watcher(exchange, pattern, hear, since))
@@ -78,7 +78,7 @@ class Watchers:
         if not self._watchers:
             return
         try:
-            seen = await self._database.run(partial(store.published_since, last=self._last), write=False)
+            seen = await self._database.run(partial(published.published_since, last=self._last), write=False)
         except StorageError as error:  # the next publish, or the next look, tries again
             log.warn("could not look for what was published: {error}", error=error)
             return
