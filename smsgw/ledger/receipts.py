@@ -26,22 +26,6 @@ _NEWEST = """
     FROM part JOIN message ON message.n = part.message
     WHERE part.account = ? AND part.key = ? ORDER BY part.message DESC LIMIT 16
 """
-_MANY = 256
-"""Parts that one statement finds at most: very many may have one id."""
-
-_FOR_ALL = f"""
-    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
-    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
-    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
-"""  # noqa: S608
-_OF_A_MESSAGE = """
-    SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
-    FROM part JOIN message ON message.n = part.message
-    WHERE part.account = ? AND part.key = ? AND part.message = ? ORDER BY part.report IS NOT NULL, part.number
-"""
-
-_NO_ID = (("text", ""),)
-"""No part is filed under it."""
 
 _MANY = 256
 """Parts that one statement finds at most: very many may have one id."""
@@ -59,41 +43,6 @@ _OF_A_MESSAGE = """
 
 _NO_ID = (("text", ""),)
 """No part is filed under it."""
-
-_ACCEPTED = b""
-"""In the place of an owed event: that its message was accepted. The event is made of the message's record."""
-
-_OWED = """
-    SELECT owed.n, message, event, correlation_id, reply_to, record
-    FROM owed LEFT JOIN message ON message.n = owed.message
-"""
-_OWE = "INSERT INTO owed (n, message, event, correlation_id, reply_to) VALUES {rows}"
-_OWE_SHORT = "INSERT INTO owed (n, message, event) VALUES {rows}"
-
-_MANY = 256
-"""Parts that one statement finds at most: very many may have one id."""
-
-_FOR_ALL = f"""
-    SELECT column1, part.message, part.number, part.recipient, part.report, message.waiting, message.record
-    FROM (VALUES {{rows}}) CROSS JOIN part ON part.account = column2 AND part.key = column3
-    CROSS JOIN message ON message.n = part.message LIMIT {_MANY}
-"""  # noqa: S608
-_OF_A_MESSAGE = """
-    SELECT part.message, part.number, part.recipient, part.report, message.waiting, message.record
-    FROM part JOIN message ON message.n = part.message
-    WHERE part.account = ? AND part.key = ? AND part.message = ? ORDER BY part.report IS NOT NULL, part.number
-"""
-
-_NO_ID = (("text", ""),)
-"""No part is filed under it."""
-
-_ACCEPTED = b""
-"""In the place of an event: that its message was accepted. It is made of the message's record again."""
-
-_OWED = """
-    SELECT owed.n, event, correlation_id, reply_to, record
-    FROM owed LEFT JOIN message ON message.n = owed.message
-"""
 
 _REPORT = """
     UPDATE part SET report = new.column1 FROM (VALUES {rows}) AS new
