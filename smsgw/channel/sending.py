@@ -4,7 +4,7 @@ A part leaves when the one before it was taken: so the parts arrive in order, a 
 one PDU in flight, and what is broken off is known to the part.
 
 Every message comes by here, and nearly all have one part: so these are callbacks, not a coroutine. `_next`
-sends a part and `_answered` reads its answer; both say what became of the message, or None while a part is
+sends a part and `_read` reads its answer; both say what became of the message, or None while a part is
 under way.
 """
 
