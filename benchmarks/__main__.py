@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from rabbitmq import RabbitNode, sbin
 
-from benchmarks import cost, drain, idle, load, machine, native, pages, scripts
+from benchmarks import cost, drain, idle, load, machine, native, outstanding, pages, scripts
 from benchmarks.bed import Bed
 
 MEASUREMENTS: dict[str, Callable[[Bed], pages.Page]] = {
@@ -27,6 +27,7 @@ MEASUREMENTS: dict[str, Callable[[Bed], pages.Page]] = {
     "cost": cost.measure,
     "drain": drain.measure,
     "load": load.measure,
+    "outstanding": outstanding.measure,
     "parts": scripts.measure,
 }
 QUICK = 0.25

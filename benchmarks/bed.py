@@ -132,16 +132,25 @@ class Place:
         self._started: list[Process] = []
 
     def configure(
-        self, feed: Feed, *, width: int, delay: float = 0.0, receipts: bool = False, null: bool = False
+        self,
+        feed: Feed,
+        *,
+        width: int,
+        delay: float = 0.0,
+        receipts: bool = False,
+        null: bool = False,
+        scattered: bool = False,
     ) -> None:
-        """Start the peers and write the gateway's configuration. `delay` is until a response, in seconds."""
+        """Start the peers and write the gateway's configuration. `delay` is until a response, in seconds.
+
+        `scattered` ids of peers in C look as if drawn at random; others count up.
+        """
         log = str(self.folder / "submits")
+        both = [*(["-r"] if receipts else []), *(["-x"] if scattered else [])]
         if feed == "source":
-            self.source = self.start(
-                Peer(self.folder, self.bed.programs["source"], *(["-r"] if receipts else []))
-            )
+            self.source = self.start(Peer(self.folder, self.bed.programs["source"], *both))
         if not null:
-            more = ["-d", str(round(delay * 1e6)), "-l", log, *(["-r"] if receipts else [])]
+            more = ["-d", str(round(delay * 1e6)), "-l", log, *both]
             self.sink = self.start(Peer(self.folder, self.bed.programs["sink"], *more))
         channel = (
             'type = "null"'

@@ -1,13 +1,14 @@
 /* A message centre that costs next to nothing: it takes every submit_sm, answers after a delay, and sends receipts.
  *
- *     sink PORT [-d RESPONSE_US] [-r] [-t TICK_MS] [-l LOG]
+ *     sink PORT [-d RESPONSE_US] [-r] [-x] [-t TICK_MS] [-l LOG]
  *
  * One thread, poll(2), 127.0.0.1 only. Each tick it prints
  *     NOW_US SUBMITS LAST_SUBMIT_US RECEIPTS_ANSWERED RESPONSES WAITED_US
  * by CLOCK_MONOTONIC, so that a rate is a count between two submits and not between two ticks. The last is how
  * long all submits together waited for their responses: no timer is exact, and 20 ms become 20.2. With -r a receipt
- * follows each response that was asked for one. With -l each submit is written to LOG: when it came, in ns, and the
- * last seven digits of its destination, both as 64 bits. Responses leave in order, since all wait equally long. */
+ * follows each response that was asked for one. Its ids count up, with -x they look as if drawn at random. With -l
+ * each submit is written to LOG: when it came, in ns, and the last seven digits of its destination, both as 64 bits.
+ * Responses leave in order, since all wait equally long. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -42,7 +43,7 @@ struct link {
 };
 
 static struct link *links[LINKS];
-static int count, receipts;
+static int count, receipts, scattered;
 static int64_t delay;
 static uint64_t submits, answered, responses;
 static int64_t last_submit, waited;
@@ -88,11 +89,17 @@ static const uint8_t *text(const uint8_t *at, const uint8_t *end, char *copy, si
     return at + length < end ? at + length + 1 : end;
 }
 
+/* No two of the first 10^12 numbers get the same. */
+static uint64_t scatter(uint64_t number) {
+    return (uint64_t)((unsigned __int128)number * 617283945617 % 1000000000000);
+}
+
 static void submitted(struct link *link, const uint8_t *pdu, const uint8_t *end) {
     if (link->waiting == BACKLOG) return;      /* wider than any channel may be: never */
     struct due *due = &link->due[(link->first + link->waiting++) % BACKLOG];
     due->at = (last_submit = now()) + delay;
-    due->id = ++submits;
+    ++submits;
+    due->id = scattered ? scatter(submits) : submits;
     due->sequence = get32(pdu + 12);
     const uint8_t *at = text(pdu + 16, end, NULL, 0);            /* service_type */
     at = text(at + 2, end, due->from, sizeof due->from);
@@ -206,9 +213,10 @@ static void end(int signal_number) { (void)signal_number; ended = 1; }
 int main(int argc, char **argv) {
     int option, one = 1;
     int64_t tick = 1000000000LL;
-    while ((option = getopt(argc, argv, "d:rt:l:")) != -1) {
+    while ((option = getopt(argc, argv, "d:rxt:l:")) != -1) {
         if (option == 'd') delay = atoll(optarg) * 1000;
         else if (option == 'r') receipts = 1;
+        else if (option == 'x') scattered = 1;
         else if (option == 't') tick = atoll(optarg) * 1000000;
         else if (option == 'l') journal = fopen(optarg, "wb");
         else return 2;

@@ -1,11 +1,11 @@
 /* An AMQP 0-9-1 broker that stores nothing and costs next to nothing, for measuring what a gateway itself costs.
  *
- *     source PORT [-r] [-t TICK_MS]
+ *     source PORT [-r] [-x] [-t TICK_MS]
  *
  * One thread, poll(2), 127.0.0.1 only. Everything that is declared exists. Whoever consumes from a queue whose name
  * holds ".submit." gets generated messages without end, as many unsettled as its prefetch allows; other queues are
  * empty. Every publish is confirmed, those of one read together, and forgotten. With -r the messages ask for a final
- * receipt. Each tick it prints
+ * receipt. Their ids count up, with -x they look as if drawn at random. Each tick it prints
  *     NOW_US DELIVERED NOW_US SETTLED 0 0
  * which are the columns of sink.c.
  * It trusts its client: this is no broker to test against. */
@@ -46,7 +46,7 @@ struct client {
 };
 
 static struct client *clients[CLIENTS];
-static int count, receipts;
+static int count, receipts, scattered;
 static uint64_t delivered, settled;
 static volatile sig_atomic_t ended;
 
@@ -156,12 +156,18 @@ static void decimal(uint8_t *at, uint64_t value, int digits) {
     }
 }
 
+/* No two of the first 10^12 numbers get the same. */
+static uint64_t scatter(uint64_t number) {
+    return (uint64_t)((unsigned __int128)number * 617283945617 % 1000000000000);
+}
+
 /* Hands out as much as the prefetch and one turn's writing allow. */
 static void feed(struct client *client, struct channel *channel) {
     while (channel->consumes && channel->unsettled < channel->prefetch && client->out.length < TURN) {
         struct octets *message = &channel->message;
         write_number(message->at + channel->tag_at, ++channel->tag, 8);
-        decimal(message->at + channel->id_at, ++delivered, 12);
+        ++delivered;
+        decimal(message->at + channel->id_at, scattered ? scatter(delivered) : delivered, 12);
         decimal(message->at + channel->to_at, delivered, 7);
         channel->settled[channel->tag % RING] = 0;
         channel->unsettled++;
@@ -357,8 +363,9 @@ static void end(int signal_number) { (void)signal_number; ended = 1; }
 int main(int argc, char **argv) {
     int option, one = 1;
     int64_t tick = 1000;
-    while ((option = getopt(argc, argv, "rt:")) != -1) {
+    while ((option = getopt(argc, argv, "rxt:")) != -1) {
         if (option == 'r') receipts = 1;
+        else if (option == 'x') scattered = 1;
         else if (option == 't') tick = atoll(optarg);
         else return 2;
     }
