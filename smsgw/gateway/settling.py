@@ -4,9 +4,10 @@ The ledger remembers a message and owes its `accepted` event in one transaction.
 lost: the delivery is acknowledged, so that its place in the width is free, and the event is published; its
 confirm clears it in the ledger. A crash in between leaves it owed, and a sweep pays.
 
-A group begins when all is read that one turn of the reactor has to read, and while the ledger writes it the
-next one gathers. So a gateway that is busy shares a transaction, a burst of events and an acknowledgement
-among hundreds of messages, and one that is idle settles a message at once; nothing waits for a time.
+A group begins when all is read that one turn of the reactor has to read: half of what there is. While the ledger
+writes it the next one gathers, of all that comes meanwhile. So a gateway that is busy shares a transaction, a
+burst of events and an acknowledgement among hundreds of messages, and one that is idle settles a message at once;
+nothing waits for a time.
 
 If something that nobody expected goes wrong with a group, each of its members takes the step alone, so
 that only the culprit fails. Where the broker confirms no events, acknowledgements wait for them from
@@ -29,8 +30,8 @@ GROUP = 1000
 """Messages that are settled together at most."""
 
 LEAST = 16
-"""Of those that wait half are settled at a time, or so many: while the ledger writes the last, the first are
-acknowledged already, and their places in the width are free."""
+"""Of those that wait when the ledger has nothing to do, half are settled first, or so many: while it writes
+the others, the first are acknowledged already, and their places in the width are free."""
 
 UNPAID = 10_000
 """Events that may wait for the broker's confirm before messages wait for them too."""
@@ -74,9 +75,10 @@ class Settling:
         Deferred.fromCoroutine(self._settle())
 
     async def _settle(self) -> None:
+        size = max(LEAST, min(GROUP, len(self._gathered) // 2))
         while self._gathered:
-            size = max(LEAST, min(GROUP, len(self._gathered) // 2))
             group, self._gathered = self._gathered[:size], self._gathered[size:]
+            size = GROUP
             remembered = Deferred.fromCoroutine(self._remember(group))
             self._asked += len(group)
             for each in [each for each, added in self._waiting.items() if added <= self._asked]:

@@ -218,6 +218,7 @@ class TroubledLedger:
         self.story = story
         self.broken: set[str] = set()
         self.culprits: set[str] = set()
+        self.groups: list[int] = []
         self.held: list[tuple[Callable[[], Deferred[Any]], Deferred[Any]]] | None = None
         self._real = SqliteLedger(database)
 
@@ -230,6 +231,7 @@ class TroubledLedger:
         return self._real.stop()
 
     def remember(self, accepted: Sequence[Acceptance]) -> Deferred[Sequence[Sequence[Owed]]]:
+        self.groups.append(len(accepted))
         if any(each.record.id in self.culprits for each in accepted):
             return self._do("remember", lambda: fail(ZeroDivisionError("ours")))
         return self._do("remember", lambda: self._real.remember(accepted))

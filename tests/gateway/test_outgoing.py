@@ -912,6 +912,7 @@ def test_it_is_known_when_the_ledger_has_been_asked_for_all(line: Line) -> None:
 def test_all_means_those_too_that_are_left_for_the_next_groups(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(settling, "GROUP", 2)
     monkeypatch.setattr(settling, "LEAST", 2)
     line.ledger.held = []
     for number in range(5):
@@ -924,6 +925,22 @@ def test_all_means_those_too_that_are_left_for_the_next_groups(
         "remember",
         "asked",
     ]
+
+
+def test_half_of_what_waits_is_settled_first_and_then_all_that_came_meanwhile(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "LEAST", 1)
+    monkeypatch.setattr(line.session, "end_turn", lambda: None)
+    line.ledger.held = []
+    for number in range(6):
+        line.take(OK, message_id=f"m{number}")
+    line.clock.advance(0)
+    for number in range(6, 9):
+        line.take(OK, message_id=f"m{number}")
+    assert line.ledger.groups == [3]
+    line.ledger.proceed()
+    assert line.ledger.groups == [3, 6]
 
 
 def test_of_a_group_only_the_culprit_fails(line: Line) -> None:
