@@ -4,10 +4,10 @@ The ledger remembers a message and owes its `accepted` event in one transaction.
 lost: the delivery is acknowledged, so that its place in the width is free, and the event is published; its
 confirm clears it in the ledger. A crash in between leaves it owed, and a sweep pays.
 
-A group begins when all is read that one turn of the reactor has to read: half of what there is. While the ledger
-writes it the next one gathers, of all that comes meanwhile. So a gateway that is busy shares a transaction, a
-burst of events and an acknowledgement among hundreds of messages, and one that is idle settles a message at once;
-nothing waits for a time.
+A group begins when all is read that one turn of the reactor has to read: half of what there is. While the
+ledger writes it the next one gathers, of all that comes meanwhile. So a gateway that is busy shares a
+transaction, a burst of events and an acknowledgement among hundreds of messages, and one that is idle settles
+a message at once; nothing waits for a time.
 
 If something that nobody expected goes wrong with a group, each of its members takes the step alone, so
 that only the culprit fails. Where the broker confirms no events, acknowledgements wait for them from
