@@ -46,6 +46,9 @@ class LinkState(msgspec.Struct, frozen=True):
 Tell: TypeAlias = Callable[[Outcome | Failure], None]
 """Hears what became of a message: a value, however it went. A Failure is a defect of ours."""
 
+Claimed: TypeAlias = Callable[[str | Failure | None], None]
+"""Hears what became of a receipt."""
+
 
 class Session(Protocol):
     """One bind, or one modem, that is up."""
@@ -120,13 +123,18 @@ class Upstream(Protocol):
         """It is down, or about to be: no more messages for it. Fires when what it carried is settled."""
 
     def receipt(
-        self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
-    ) -> Deferred[str | None]:
+        self,
+        channel: Channel,
+        candidates: Sequence[tuple[str, str]],
+        recipient: str,
+        report: Report,
+        claimed: Claimed,
+    ) -> None:
         """A receipt came; `candidates` are (codec, index key) readings of its id.
 
-        Fires when it may be answered: it is durable and its event confirmed. The result names the codec
-        that matched, None if it is parked. Fails with `BrokerError` or `StorageError`: answer a temporary
-        status, so that the message centre sends it again.
+        `claimed` is called once, when it may be answered: it is durable and its event confirmed. It is told
+        the codec that matched, None if the receipt is parked, or the failure, of `BrokerError` or
+        `StorageError`: answer a temporary status, so that the message centre sends it again.
         """
 
     def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
@@ -139,5 +147,5 @@ class Upstream(Protocol):
         """A short message came from a phone: a message, or a part of one.
 
         Fires when it may be answered: it is durable, and if it makes a message whole, that is confirmed.
-        Fails as `receipt` does, and means the same.
+        Fails with what `receipt` tells, and means the same.
         """

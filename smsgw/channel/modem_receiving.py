@@ -70,7 +70,9 @@ class ModemReceiving:
         found = smsc_id(report.reference, recipient)
         status = report.status
         told = Report(state=status.state, smsc_id=found, stat=status.name, err=f"0x{status.code:02x}")
-        return self._upstream.receipt(self._channel, ((REFERENCE, found),), recipient, told)
+        claimed: Deferred[str | None] = Deferred()
+        self._upstream.receipt(self._channel, ((REFERENCE, found),), recipient, told, claimed.callback)
+        return claimed
 
     def _not_stored(self, failure: Failure, what: str) -> bool:
         """Not stored is not taken: the modem, or the network, keeps it."""

@@ -6,7 +6,11 @@ durable, a temporary status for what is not, so that the message centre keeps it
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, succeed
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,6 +25,8 @@ from smsgw.smpp import inbound
 from smsgw.smpp.dialect import Dialect, IdCodec, candidates
 from smsgw.smpp.pdu import DataSm, DeliverSm, Pdu, response_to
 from smsgw.smpp.receipt import Receipt, parse
+
+Respond: TypeAlias = Callable[[Pdu], None]
 
 
 class Receiving:
@@ -38,35 +44,38 @@ class Receiving:
         self._ids = IdCodec(dialect.message_id)
         self._faults = Seldom(clock)
 
-    def took(self, pdu: DeliverSm | DataSm) -> Deferred[Pdu]:
-        """A message came from the message centre; fires with the response it is due. Never fails."""
+    def took(self, pdu: DeliverSm | DataSm, respond: Respond) -> None:
+        """A message came from the message centre; `respond` is called once, with the response it is due."""
         receipt = parse(pdu, self._dialect)
         if receipt is None:
-            what, answered = "inbound", Deferred.fromCoroutine(self._took_inbound(pdu))
+            answered = Deferred.fromCoroutine(self._took_inbound(pdu))
+            answered.addErrback(self._not_stored, pdu, "inbound").addCallback(respond)
         else:
-            what, answered = "receipt", self._took_receipt(pdu, receipt)
-        return answered.addErrback(self._not_stored, pdu, what)
+            self._took_receipt(pdu, receipt, respond)
 
-    def refuse(self, pdu: Pdu) -> Deferred[Pdu]:
-        """The session is about to part: another one, or the next link, takes it."""
-        return succeed(response_to(pdu, command_status=self._dialect.unavailable_status))
+    def refusal(self, pdu: Pdu) -> Pdu:
+        """The response where a session is about to part: another one, or the next link, takes it."""
+        return response_to(pdu, command_status=self._dialect.unavailable_status)
 
-    def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt) -> Deferred[Pdu]:
+    def _took_receipt(self, pdu: DeliverSm | DataSm, receipt: Receipt, respond: Respond) -> None:
         smsc_id = receipt.id or ""
         report = Report(state=receipt.state, smsc_id=smsc_id, stat=receipt.stat, err=receipt.err)
         recipient = pdu.source_addr.lstrip("+")
         readings = candidates(smsc_id, self._ids) if smsc_id else ()
-        claimed = self._upstream.receipt(self._channel, readings, recipient, report)
-        return claimed.addCallback(self._claimed, pdu, smsc_id)
+        claimed = partial(self._claimed, pdu, smsc_id, respond)
+        self._upstream.receipt(self._channel, readings, recipient, report, claimed)
 
-    def _claimed(self, codec: str | None, pdu: Pdu, smsc_id: str) -> Pdu:
+    def _claimed(self, pdu: Pdu, smsc_id: str, respond: Respond, codec: str | Failure | None) -> None:
+        if isinstance(codec, Failure):
+            respond(self._not_stored(codec, pdu, "receipt"))
+            return
         if self._ids.learn(codec, smsc_id):
             self.log.info(
                 "{channel}: message ids in receipts are read as {reading}",
                 channel=self._channel.name,
                 reading=self._ids.name or "unknown again",
             )
-        return response_to(pdu)
+        respond(response_to(pdu))
 
     async def _took_inbound(self, pdu: DeliverSm | DataSm) -> Pdu:
         message = inbound.read(pdu, self._dialect)
@@ -86,4 +95,4 @@ class Receiving:
                     unsaid=unsaid,
                 )
             self._metrics.errors.labels(what).inc()
-        return response_to(pdu, command_status=self._dialect.unavailable_status)
+        return self.refusal(pdu)

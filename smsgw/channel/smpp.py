@@ -8,6 +8,7 @@ its pace, and what has been learned of the account's message ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -182,12 +183,20 @@ class SmppSession:
     def received(self, pdu: Pdu) -> None:
         protocol = self.protocol
         if protocol is not None and isinstance(pdu, DeliverSm | DataSm):
-            receiving = self.channel.receiving
-            taken = receiving.refuse(pdu) if self._taking.full else receiving.took(pdu)
-            # on this link or not at all: on the next one its number would answer another request
-            self._taking.add(taken.addCallback(protocol.respond))
+            if self._taking.full:
+                protocol.respond(self.channel.receiving.refusal(pdu))
+            else:
+                # on this link or not at all: on the next one its number would answer another request
+                self._taking.began()
+                self.channel.receiving.took(pdu, partial(self._respond, protocol))
         else:
             self._complain(f"{type(pdu).__name__} is of no use here")
+
+    def _respond(self, protocol: SmppProtocol, response: Pdu) -> None:
+        try:
+            protocol.respond(response)
+        finally:
+            self._taking.ended()
 
     def answered_late(self, request: Pdu, response: Pdu) -> None:
         self.channel.metrics.late_responses.labels(self.channel.name).inc()

@@ -31,14 +31,21 @@ class Taking:
 
     def add(self, answered: Deferred[Any]) -> None:
         """A request was taken; `answered` fires when its answer is written."""
-        self._unanswered += 1
+        self.began()
         answered.addBoth(self._settled)
 
     def _settled(self, result: Any) -> Any:
+        self.ended()
+        return result
+
+    def began(self) -> None:
+        """A request was taken; `ended` is to be called when its answer is written."""
+        self._unanswered += 1
+
+    def ended(self) -> None:
         self._unanswered -= 1
         if self.over and not self._unanswered:
             self._tell_finished()
-        return result
 
     def finish(self, patience: float) -> Deferred[None]:
         """Take no more; fires when all is answered, or after so many seconds."""

@@ -11,9 +11,10 @@ import click
 import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from smsgw.broker.base import Unavailable
-from smsgw.channel.base import Channel, Session
+from smsgw.channel.base import Channel, Claimed, Session
 from smsgw.channel_settings import GsmSettings
 from smsgw.cli.common import Failed, config_option, configured, run_reactor
 from smsgw.clock import MonotonicClock
@@ -120,9 +121,14 @@ class Nobody:
         return succeed(None)
 
     def receipt(
-        self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
-    ) -> Deferred[str | None]:
-        return fail(Unavailable("nobody takes it"))
+        self,
+        channel: Channel,
+        candidates: Sequence[tuple[str, str]],
+        recipient: str,
+        report: Report,
+        claimed: Claimed,
+    ) -> None:
+        claimed(Failure(Unavailable("nobody takes it")))  # type: ignore[no-untyped-call]
 
     def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
         return succeed(None)

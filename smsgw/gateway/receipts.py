@@ -15,9 +15,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smsgw.broker.base import Broker
-from smsgw.channel.base import Channel
+from smsgw.channel.base import Channel, Claimed
 from smsgw.errors import StorageError
 from smsgw.folding import Report
 from smsgw.gateway.events import Events
@@ -37,8 +38,8 @@ PATIENCE = 1.0
 GROUP = 1000
 """Receipts that are claimed together at most."""
 
-_Came: TypeAlias = tuple[Receipt, Deferred[str | None]]
-_Claimed: TypeAlias = tuple[Receipt, Deferred[str | None], Claim]
+_Came: TypeAlias = tuple[Receipt, Claimed]
+_Found: TypeAlias = tuple[Receipt, Claimed, Claim]
 
 
 class Receipts:
@@ -85,16 +86,19 @@ class Receipts:
             self._clock.stop()
 
     def receipt(
-        self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
-    ) -> Deferred[str | None]:
+        self,
+        channel: Channel,
+        candidates: Sequence[tuple[str, str]],
+        recipient: str,
+        report: Report,
+        claimed: Claimed,
+    ) -> None:
         """See `smsgw.channel.base.Upstream.receipt`."""
         came = Receipt(channel.account, channel.name, candidates, recipient, report, self._now())
-        answered: Deferred[str | None] = Deferred()
-        self._gathered.append((came, answered))
+        self._gathered.append((came, claimed))
         if not self._claiming:
             self._claiming = True
             self._timers.callLater(0, self._begin)
-        return answered
 
     def _begin(self) -> None:
         Deferred.fromCoroutine(self._claim_gathered())
@@ -105,38 +109,43 @@ class Receipts:
             # those that come while these wait may be for messages that these don't wait for
             group, self._gathered = self._gathered[:GROUP], self._gathered[GROUP:]
             await self.settled().addTimeout(PATIENCE, self._timers, onTimeoutCancel=lambda *_: None)
-            claimed = await self._claim(group)
+            found = await self._claim(group)
             # while these are told, the next ones are claimed
-            Deferred.fromCoroutine(self._answer(claimed))
+            Deferred.fromCoroutine(self._conclude(found))
         self._claiming = False
 
-    async def _claim(self, group: Sequence[_Came]) -> list[_Claimed]:
+    async def _claim(self, group: Sequence[_Came]) -> list[_Found]:
         """What was found out about each; those of which nothing can be are told why."""
         try:
             claims = await self._ledger.claim([receipt for receipt, _ in group])
         except Exception as error:  # noqa: BLE001  goes to whoever waits for the answer
             if len(group) == 1 or isinstance(error, StorageError):
-                for _, answered in group:
-                    answered.errback(error)
+                for _, claimed in group:
+                    self._answer(claimed, Failure(error))  # type: ignore[no-untyped-call]
                 return []
-            return [claimed for each in group for claimed in await self._claim([each])]
+            return [found for each in group for found in await self._claim([each])]
         return [(*each, claim) for each, claim in zip(group, claims, strict=True)]
 
-    async def _answer(self, claimed: Sequence[_Claimed]) -> None:
+    async def _conclude(self, found: Sequence[_Found]) -> None:
         """Pay what is owed for receipts, and let those be answered whose events are confirmed."""
-        owed = {each.number: each for *_, claim in claimed for each in claim.owed}
+        owed = {each.number: each for *_, claim in found for each in claim.owed}
         try:
             errors = await self._outbox.pay(list(owed.values()))
         except Exception as error:  # noqa: BLE001  goes to whoever waits for the answer
             errors = [error] * len(owed)
         untold = {number: error for number, error in zip(owed, errors, strict=True) if error is not None}
-        for receipt, answered, claim in claimed:
+        for receipt, claimed, claim in found:
             self._metrics.receipts.count(receipt.channel, "parked" if claim.codec is None else "matched")
             mine = [untold[each.number] for each in claim.owed if each.number in untold] if untold else ()
-            if mine:
-                answered.errback(mine[0])
-            else:
-                answered.callback(claim.codec)
+            self._answer(claimed, Failure(mine[0]) if mine else claim.codec)  # type: ignore[no-untyped-call]
+
+    def _answer(self, claimed: Claimed, codec: str | Failure | None) -> None:
+        """The outermost edge: one answer that can't be given must not take the others with it."""
+        try:
+            claimed(codec)
+        except Exception:  # noqa: BLE001
+            self.log.failure("a receipt could not be answered")
+            self._metrics.errors.labels("receipts").inc()
 
     def pay(self, owed: Sequence[Owed]) -> Deferred[bool]:
         """Tell these events; what fails stays owed and is swept up later. Never fails."""

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from smsgw.broker.base import Broker
 from smsgw.broker.topology import RETRY_STEPS, Names
-from smsgw.channel.base import Channel, Session
+from smsgw.channel.base import Channel, Claimed, Session
 from smsgw.config import Dedupe
 from smsgw.folding import Report
 from smsgw.gateway.carrying import Carrying
@@ -203,9 +203,14 @@ class Gateway(Service):
         return self.outgoing.closed(session)
 
     def receipt(
-        self, channel: Channel, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
-    ) -> Deferred[str | None]:
-        return self.receipts.receipt(channel, candidates, recipient, report)
+        self,
+        channel: Channel,
+        candidates: Sequence[tuple[str, str]],
+        recipient: str,
+        report: Report,
+        claimed: Claimed,
+    ) -> None:
+        self.receipts.receipt(channel, candidates, recipient, report, claimed)
 
     def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:
         return self.outgoing.taken_late(channel, submission, outcome)

@@ -11,6 +11,7 @@ from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from smsgw.channel.base import Claimed
 from smsgw.channel.gsm import GsmChannel, GsmSession
 from smsgw.channel_settings import GsmSettings
 from smsgw.folding import Report
@@ -124,11 +125,16 @@ class Gateway:
         return self.settled or succeed(None)
 
     def receipt(
-        self, channel: Any, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
-    ) -> Deferred[Any]:
+        self,
+        channel: Any,
+        candidates: Sequence[tuple[str, str]],
+        recipient: str,
+        report: Report,
+        claimed: Claimed,
+    ) -> None:
         ((_, key),) = candidates
         self.receipts.append((key, recipient, report))
-        return self.stored()
+        self.stored().addBoth(claimed)
 
     def taken_late(self, channel: Any, submission: Submission, outcome: Outcome) -> Deferred[None]:
         self.late.append((submission.id, outcome))

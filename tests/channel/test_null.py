@@ -29,7 +29,7 @@ class Gateway:
         self.told.append(("closed", session.name))
         return succeed(None)
 
-    def receipt(self, *_: object) -> Deferred[str | None]:
+    def receipt(self, *_: object) -> None:
         raise AssertionError("there are none")
 
 

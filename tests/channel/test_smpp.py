@@ -15,6 +15,7 @@ from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from smsgw.broker.base import Unavailable
+from smsgw.channel.base import Claimed
 from smsgw.channel.late import REMEMBERED, Interrupted, Unanswered
 from smsgw.channel.link import STEADY
 from smsgw.channel.rate import CALM, FIRST_PAUSE, START
@@ -251,10 +252,15 @@ class Gateway:
         return self.settled or succeed(None)
 
     def receipt(
-        self, channel: Any, candidates: Sequence[tuple[str, str]], recipient: str, report: Report
-    ) -> Deferred[str | None]:
+        self,
+        channel: Any,
+        candidates: Sequence[tuple[str, str]],
+        recipient: str,
+        report: Report,
+        claimed: Claimed,
+    ) -> None:
         self.receipts.append((tuple(candidates), recipient, report))
-        return self.word()
+        self.word().addBoth(claimed)
 
     def taken_late(self, channel: Any, submission: Submission, outcome: Outcome) -> Deferred[None]:
         self.late.append((submission.id, outcome))

@@ -63,7 +63,8 @@ class Desk(Parts):
         return [each for each in owed if each.event.event != "accepted"]
 
     def receive(self, report: Report = DELIVERED, key: str = "a1") -> Deferred[str | None]:
-        answered = self.receipts.receipt(self.channel, [("text", key)], "46700000001", report)
+        answered: Deferred[str | None] = Deferred()
+        self.receipts.receipt(self.channel, [("text", key)], "46700000001", report, answered.callback)
         self.clock.advance(0)
         return answered
 
@@ -180,6 +181,21 @@ def test_of_several_receipts_only_the_culprit_fails(desk: Desk) -> None:
     (failure,) = [each for each in answered if each != "text"]
     assert failure.check(ZeroDivisionError)  # type: ignore[attr-defined]
     assert desk.owed() == ["undelivered"]
+
+
+def test_an_answer_that_can_not_be_given_does_not_take_the_others_along(desk: Desk) -> None:
+    answered: list[object] = []
+
+    def broken(codec: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    for number, hear in enumerate([answered.append, broken, answered.append]):
+        desk.accept(f"m{number}", f"A{number}")
+        desk.receipts.receipt(desk.channel, [("text", f"a{number}")], "46700000001", DELIVERED, hear)
+    desk.clock.advance(0)
+    assert answered == ["text", "text"]
+    assert desk.owed() == []
+    assert count(desk.metrics.errors, "receipts") == 1
 
 
 def test_a_receipt_that_nobody_knows_is_parked_and_answered(desk: Desk) -> None:
