@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 
 from twisted.internet.defer import Deferred
 
@@ -45,7 +45,7 @@ class UnderWay:
     """Which message ids are being carried. Of one id there may be several: they are not ours to make."""
 
     def __init__(self) -> None:
-        self._count: Counter[str] = Counter()
+        self._count: dict[str, int] = {}
         self._waiting: dict[str, list[Deferred[None]]] = {}
 
     def __len__(self) -> int:
@@ -53,13 +53,14 @@ class UnderWay:
 
     def began(self, message_id: str) -> None:
         """One of this id is being carried from now on."""
-        self._count[message_id] += 1
+        self._count[message_id] = self._count.get(message_id, 0) + 1
 
     def ended(self, message_id: str) -> None:
         """It is no more; those who wait for the last one go on, one after the other."""
-        self._count[message_id] -= 1
-        if not self._count[message_id]:
-            del self._count[message_id]
+        left = self._count.pop(message_id) - 1
+        if left:
+            self._count[message_id] = left
+        elif self._waiting:
             for each in self._waiting.pop(message_id, ()):
                 each.callback(None)
 
