@@ -6,7 +6,8 @@
  *     NOW_US SUBMITS LAST_SUBMIT_US RECEIPTS_ANSWERED RESPONSES WAITED_US
  * by CLOCK_MONOTONIC, so that a rate is a count between two submits and not between two ticks. The last is how
  * long all submits together waited for their responses: no timer is exact, and 20 ms become 20.2. With -r a receipt
- * follows each response that was asked for one. Its ids count up, with -x they look as if drawn at random. With -l
+ * follows each response that was asked for one: at most UNANSWERED of a link are on their way, and while they are no
+ * response leaves; one that is refused is sent again. Ids count up, with -x they look as if drawn at random. With -l
  * each submit is written to LOG: when it came, in ns, and the last seven digits of its destination, both as 64 bits.
  * Responses leave in order, since all wait equally long. */
 #define _GNU_SOURCE
@@ -23,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINKS = 128, READ = 1 << 17, BACKLOG = 1 << 16, MAX_PDU = 1 << 16 };
+enum { LINKS = 128, READ = 1 << 17, BACKLOG = 1 << 16, MAX_PDU = 1 << 16, UNANSWERED = 500 };
 enum { BIND_RX = 1, BIND_TX = 2, SUBMIT = 4, DELIVER = 5, UNBIND = 6, BIND_TRX = 9, ENQUIRE = 0x15 };
 #define RESPONSE 0x80000000u
 
@@ -39,7 +40,8 @@ struct link {
     size_t in_length, out_length, out_size;
     uint8_t in[READ + MAX_PDU], *out;
     struct due *due;                           /* a ring: `first` waits longest */
-    uint32_t first, waiting, sequence;
+    struct due *receipts;                      /* by sequence number, those that are on their way */
+    uint32_t first, waiting, sequence, unanswered;
 };
 
 static struct link *links[LINKS];
@@ -132,7 +134,18 @@ static void send_receipt(struct link *link, const struct due *due) {
     at += 8;
     *at++ = (uint8_t)length;
     memcpy(at, words, (size_t)length);
-    send_pdu(link, DELIVER, ++link->sequence, body, (size_t)(at - body) + (size_t)length);
+    link->receipts[++link->sequence % BACKLOG] = *due;
+    send_pdu(link, DELIVER, link->sequence, body, (size_t)(at - body) + (size_t)length);
+}
+
+static void receipt_answered(struct link *link, uint32_t sequence, uint32_t status) {
+    if (status) {
+        struct due again = link->receipts[sequence % BACKLOG];
+        send_receipt(link, &again);
+    } else {
+        answered++;
+        link->unanswered--;
+    }
 }
 
 /* Answers what is due; nanoseconds until the next is, or -1. */
@@ -140,12 +153,16 @@ static int64_t answer(struct link *link, int64_t at) {
     while (link->waiting) {
         struct due *due = &link->due[link->first];
         if (due->at > at) return due->at - at;
+        if (due->receipt && link->unanswered == UNANSWERED) return -1;
         char id[24];
         int length = snprintf(id, sizeof id, "%llu", (unsigned long long)due->id);
         send_pdu(link, SUBMIT | RESPONSE, due->sequence, id, (size_t)length + 1);
         responses++;
         waited += at - due->at + delay;
-        if (due->receipt) send_receipt(link, due);
+        if (due->receipt) {
+            link->unanswered++;
+            send_receipt(link, due);
+        }
         link->first = (link->first + 1) % BACKLOG;
         link->waiting--;
     }
@@ -155,7 +172,7 @@ static int64_t answer(struct link *link, int64_t at) {
 static void received(struct link *link, const uint8_t *pdu, uint32_t length) {
     uint32_t command = get32(pdu + 4), sequence = get32(pdu + 12);
     if (command == SUBMIT) submitted(link, pdu, pdu + length);
-    else if (command == (DELIVER | RESPONSE)) answered++;
+    else if (command == (DELIVER | RESPONSE)) receipt_answered(link, sequence, get32(pdu + 8));
     else if (command == BIND_RX || command == BIND_TX || command == BIND_TRX)
         send_pdu(link, command | RESPONSE, sequence, "sink", 5);
     else if (command == UNBIND || command == ENQUIRE) send_pdu(link, command | RESPONSE, sequence, NULL, 0);
@@ -197,6 +214,7 @@ static void welcome(int listener) {
     struct link *link = links[count++] = calloc(1, sizeof *link);
     link->fd = fd;
     link->due = calloc(BACKLOG, sizeof *link->due);
+    link->receipts = calloc(BACKLOG, sizeof *link->receipts);
 }
 
 static void part(int which) {
@@ -204,6 +222,7 @@ static void part(int which) {
     close(link->fd);
     free(link->out);
     free(link->due);
+    free(link->receipts);
     free(link);
     links[which] = links[--count];
 }
