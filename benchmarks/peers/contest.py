@@ -18,7 +18,8 @@ from benchmarks.peers.load import Load
 from benchmarks.peers.program import Peer, cpu_seconds
 from benchmarks.peers.sink import Sink
 
-WINDOW = 100
+NARROW, WIDE = 100, 500
+"""Messages that may be in flight; only with many is a store what limits, and not the window."""
 
 
 class Bed(NamedTuple):
@@ -34,9 +35,10 @@ class Scenario(NamedTuple):
 
     key: str
     title: str
-    delay: int
-    receipts: bool
     names: tuple[str, ...]
+    delay: int = 0
+    receipts: bool = False
+    window: int = NARROW
 
 
 class Result(NamedTuple):
@@ -50,23 +52,25 @@ SCENARIOS = (
     Scenario(
         "at once",
         "A message centre that answers at once",
-        0,
-        False,
         ("Kannel, file", "Kannel, spool", "smsgw, spool", "smsgw, RabbitMQ", "Jasmin"),
+    ),
+    Scenario(
+        "wide",
+        f"A message centre that answers at once, a window of {WIDE}",
+        ("Kannel, file", "Kannel, spool", "smsgw, spool", "smsgw, RabbitMQ"),
+        window=WIDE,
     ),
     Scenario(
         "20 ms",
         "A message centre that answers in 20 ms",
-        20,
-        False,
         ("Kannel, file", "smsgw, spool", "smsgw, RabbitMQ", "Jasmin"),
+        delay=20,
     ),
     Scenario(
         "receipts",
         "A message centre that answers at once and sends receipts",
-        0,
-        True,
         ("Kannel, file", "smsgw, spool", "smsgw, RabbitMQ"),
+        receipts=True,
     ),
 )
 
@@ -91,7 +95,9 @@ def run(bed: Bed, scenario: Scenario, name: str, number: int, count: int) -> Res
     """Fill while no message centre is there, then start one, until it has seen all."""
     folder = bed.folder / f"{scenario.key}-{name}-{number}".replace(",", "").replace(" ", "-")
     folder.mkdir()
-    load = Load(count=count // FEWER.get((scenario.key, name), 1), window=WINDOW, receipts=scenario.receipts)
+    load = Load(
+        count=count // FEWER.get((scenario.key, name), 1), window=scenario.window, receipts=scenario.receipts
+    )
     port = free_port()
     peer = contender(name, folder, port, load, bed.node)
     sink: Sink | None = None
