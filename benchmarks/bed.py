@@ -77,10 +77,11 @@ class Run(NamedTuple):
 class Peer(Process):
     """One of the programs in C, on a port of its own."""
 
-    def __init__(self, folder: Path, program: Path, *options: str) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, program: Path, *options: str, port: int | None = None) -> None:
+        """`port` is where a client finds its server; others listen on one of their own."""
+        self.port = free_port() if port is None else port
         log = folder / f"{program.name}.out"
-        super().__init__(log, str(program), *options, "-t", str(TICK), str(self.port))
+        super().__init__(log, str(program), "-t", str(TICK), *options, str(self.port))
         _until(lambda: bool(self.lines()), f"{program.name} runs")
 
     def lines(self) -> list[Line]:
@@ -187,7 +188,7 @@ class Place:
         _until(lambda: " is up" in gateway.output or self.sink is None, "the gateway is up")
         return gateway
 
-    def measure(self, gateway: Gateway, seconds: float, supply: int | None = None) -> Run:
+    def measure(self, gateway: Process, seconds: float, supply: int | None = None) -> Run:
         """`WINDOWS` windows of so many seconds. Where `supply` messages run out before, shorter ones."""
         counter = self.sink or self.source
         assert counter is not None  # noqa: S101

@@ -4,13 +4,18 @@
 (`benchmarks/native/`), so that the gateway is the only busy process and its rate is what one core gives. The
 ledger is written in each stage (one row a message); SQLite runs on a thread of its own, which has a column.
 With receipts a message ends with its receipt and has two events. RabbitMQ and the spool are filled before.
+
+*The least client* is `benchmarks/native/client.c`, which takes a message from RabbitMQ, publishes one event
+for it and acknowledges it when that is confirmed, each by itself, and does nothing else: what RabbitMQ gives
+a client that asks for these operations, on the cores that they share.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from benchmarks.bed import WARM, WINDOWS, Bed, Feed, Run
+from benchmarks import native
+from benchmarks.bed import WARM, WINDOWS, Bed, Feed, Peer, Run
 from benchmarks.figures import table
 from benchmarks.pages import FOLDER, Headline, Page
 from benchmarks.plots import bars
@@ -52,7 +57,29 @@ def spent(bed: Bed, stage: Stage) -> Run:
         return place.measure(place.gateway(), seconds, supply)
 
 
+LEAST_CLIENT = "RabbitMQ and the least client"
+SHARE = 0.8
+"""Of the rate of the least client."""
+
+
+def least_client(bed: Bed) -> Run | None:
+    """The same messages from the same node; None where it can't be built or there is no RabbitMQ."""
+    program = native.client(bed.folder)
+    if program is None or bed.node is None:
+        return None
+    seconds = SECONDS * bed.pace
+    with bed.place() as place:
+        place.configure("rabbitmq", width=WIDTH, null=True)
+        supply = round(MOST * (WARM + WINDOWS * seconds))
+        place.fill(supply)
+        queue, exchange = f"{place.prefix}.submit.acme", f"{place.prefix}.events"
+        options = ["-w", str(WIDTH), queue, exchange]
+        place.source = client = place.start(Peer(place.folder, program, *options, port=bed.node.port))
+        return place.measure(client, seconds, supply)
+
+
 def measure(bed: Bed) -> Page:
+    least = least_client(bed)
     runs = {stage: spent(bed, stage) for stage in STAGES if stage.feed in bed.feeds}
     bars(
         FOLDER / "cost.svg",
@@ -66,9 +93,9 @@ def measure(bed: Bed) -> Page:
         },
     )
     head = ["stage", "messages a second", "CPU us a message", "of it SQLite's threads"]
+    stages = {stage.name: run for stage, run in runs.items()} | ({LEAST_CLIENT: least} if least else {})
     rows = [
-        [stage.name, run.rate.told(), run.cpu.told(), f"{run.others.median:,.0f}"]
-        for stage, run in runs.items()
+        [name, run.rate.told(), run.cpu.told(), f"{run.others.median:,.0f}"] for name, run in stages.items()
     ]
     parts = [
         (__doc__ or "").strip(),
@@ -76,11 +103,11 @@ def measure(bed: Bed) -> Page:
         "![CPU by stage](cost.svg)",
         table(head, rows),
     ]
-    return Page("cost", "CPU per message, by stage", "\n\n".join(parts), _headlines(runs))
+    return Page("cost", "CPU per message, by stage", "\n\n".join(parts), _headlines(runs, least))
 
 
-def _headlines(runs: dict[Stage, Run]) -> list[Headline]:
-    return [
+def _headlines(runs: dict[Stage, Run], least: Run | None) -> list[Headline]:
+    found = [
         Headline(
             stage.name + (", client-bound" if stage.feed == "source" else ""),
             f"{run.rate.median:,.0f} a second, {run.cpu.median:,.0f} us CPU each",
@@ -90,3 +117,10 @@ def _headlines(runs: dict[Stage, Run]) -> list[Headline]:
         )
         for stage, run in runs.items()
     ]
+    ours = next((run for stage, run in runs.items() if stage.feed == "rabbitmq" and not stage.receipts), None)
+    if least is not None and ours is not None:
+        share = ours.rate.median / least.rate.median
+        told = f"{ours.rate.median:,.0f} a second, {share:.0%} of {least.rate.median:,.0f}"
+        what = "RabbitMQ in, SMPP, event out, against a client in C that sends nothing"
+        found.append(Headline(what, told, f"{SHARE:.0%}", share >= SHARE))
+    return found

@@ -23,3 +23,12 @@ def build(folder: Path) -> dict[str, Path]:
         source = Path(__file__).with_name(f"{name}.c")
         subprocess.run([cc, "-O2", "-o", str(path), str(source)], check=True)
     return made
+
+
+def client(folder: Path) -> Path | None:
+    """The client of RabbitMQ, where librabbitmq is there to build it with."""
+    path, cc = folder / "client", compiler()
+    source = Path(__file__).with_name("client.c")
+    command = [cc or "cc", "-O2", "-o", str(path), str(source), "-lrabbitmq"]
+    built = cc is not None and subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return path if built else None
