@@ -96,9 +96,12 @@ class Peer(Process):
 class Bed:
     """Starts what one measurement needs, in a folder of its own, and ends it."""
 
-    def __init__(self, folder: Path, programs: dict[str, Path], node: RabbitNode | None, pace: float) -> None:
-        """`pace` is the share of the usual time that each measurement gets."""
+    def __init__(
+        self, folder: Path, programs: dict[str, Path], node: RabbitNode | None, pace: float, plots: Path
+    ) -> None:
+        """`pace` is the share of the usual time that each measurement gets; `plots` is where theirs go."""
         self.folder = folder
+        self.plots = plots
         self.programs = programs
         self.node = node
         self.pace = pace

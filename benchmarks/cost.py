@@ -17,7 +17,7 @@ from typing import NamedTuple
 from benchmarks import native
 from benchmarks.bed import WARM, WINDOWS, Bed, Feed, Peer, Run
 from benchmarks.figures import table
-from benchmarks.pages import FOLDER, Headline, Page
+from benchmarks.pages import Headline, Page
 from benchmarks.plots import bars
 
 WIDTH = 500
@@ -82,7 +82,7 @@ def measure(bed: Bed) -> Page:
     least = least_client(bed)
     runs = {stage: spent(bed, stage) for stage in STAGES if stage.feed in bed.feeds}
     bars(
-        FOLDER / "cost.svg",
+        bed.plots / "cost.svg",
         "CPU microseconds a message",
         {
             stage.name: {

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from benchmarks.bed import WARM, WINDOWS, Bed, Feed, Run
 from benchmarks.figures import table
-from benchmarks.pages import FOLDER, Headline, Page
+from benchmarks.pages import Headline, Page
 from benchmarks.plots import Panel, plot
 
 WIDTHS = (1, 10, 100, 500)
@@ -43,7 +43,7 @@ def measure(bed: Bed) -> Page:
         for delay in DELAYS if feed == "source" else DELAYS[:2]:
             for width in WIDTHS:
                 runs[feed, width, delay] = drained(bed, feed, width, delay, SECONDS * bed.pace)
-    plot(FOLDER / "drain.svg", [_panel(runs)])
+    plot(bed.plots / "drain.svg", [_panel(runs)])
     return Page("drain", "Drain rate against width and delay", _text(bed, runs), _headlines(bed, runs))
 
 

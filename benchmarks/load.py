@@ -18,7 +18,7 @@ from typing import NamedTuple
 from benchmarks.bed import Bed, Feed
 from benchmarks.drain import NAMES
 from benchmarks.figures import Figure, figure, percentile, table
-from benchmarks.pages import FOLDER, Headline, Page
+from benchmarks.pages import Headline, Page
 from benchmarks.plots import Panel, plot
 
 WIDTH = 20
@@ -77,7 +77,7 @@ def measure(bed: Bed) -> Page:
     points = {feed: {load: offered(bed, feed, load, seconds) for load in LOADS} for feed in feeds}
     best = max(at.throughput.median for curve in points.values() for at in curve.values())
     plot(
-        FOLDER / "load.svg",
+        bed.plots / "load.svg",
         [
             Panel(
                 "offered load, of saturation",

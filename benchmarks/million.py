@@ -196,10 +196,11 @@ def page(samples: Sequence[Sample], book: Book, ledger: float, messages: int) ->
             "its rate, last minute to first", f"{last / first:.2f}", "steady", 0.9 <= last / first <= 1.2
         ),
         Headline(
-            "its memory, most",
+            "the memory of its gateway, most",
             f"{max(settled):.0f} MiB",
             f"under {MEMORY_MIB} MiB, no growth",
             max(settled) < MEMORY_MIB and settled[-1] < settled[0] * 1.15 + 5,
+            readme=True,
         ),
     ]
     return Page("million", "A million messages", text, headlines, ranges="One run.")
@@ -213,7 +214,7 @@ def main() -> int:
         node = RabbitNode(folder / "rabbitmq")
         try:
             node.start()
-            bed = Bed(folder, native.build(folder), node, 1.0)
+            bed = Bed(folder, native.build(folder), node, 1.0, FOLDER)
             samples, book, ledger = run(bed, node.url, messages)
         finally:
             node.close()

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, execute
 
 from benchmarks.bed import Bed, Run
 from benchmarks.figures import Figure, figure, table
-from benchmarks.pages import FOLDER, Headline, Page
+from benchmarks.pages import Headline, Page
 from benchmarks.plots import bars
 from smsgw.folding import Record
 from smsgw.ledger.base import Acceptance, Key, Owed
@@ -44,7 +44,7 @@ def measure(bed: Bed) -> Page:
     for _ in range(ROUNDS):
         empty_runs.append(_run(bed, None))
         full_runs.append(_run(bed, full))
-    return _page(messages, full.stat().st_size, empty_runs, full_runs)
+    return _page(messages, full.stat().st_size, empty_runs, full_runs, bed.plots / "outstanding.svg")
 
 
 def fill(path: Path, messages: int) -> None:
@@ -92,14 +92,14 @@ def _run(bed: Bed, ledger: Path | None) -> Run:
         return place.measure(place.gateway(), SECONDS * bed.pace)
 
 
-def _page(messages: int, octets: int, empty: list[Run], full: list[Run]) -> Page:
+def _page(messages: int, octets: int, empty: list[Run], full: list[Run], plot: Path) -> Page:
     names = ["an empty one", f"{messages:,} outstanding"]
     runs = dict(zip(names, [empty, full], strict=True))
     rates = {name: _medians([run.rate for run in found]) for name, found in runs.items()}
     cpus = {name: _medians([run.cpu for run in found]) for name, found in runs.items()}
     others = {name: _medians([run.others for run in found]) for name, found in runs.items()}
     bars(
-        FOLDER / "outstanding.svg",
+        plot,
         "CPU microseconds a message",
         {
             name: {

@@ -67,8 +67,9 @@ def _index(known: dict[str, Any]) -> None:
             rows.append(f"| {line['what']} | {line['figure']} | {line['target']} | {met} |")
         rows.append("")
     text = (
-        "# How fast\n\nWritten by `make bench`, which anyone can run in less than ten minutes; what is "
-        "measured how is told in [benchmarks/README.md](../../benchmarks/README.md).\n\n"
+        "# How fast\n\nWritten by `make bench`, which anyone can run in less than ten minutes, `make peers` "
+        "and `make million`; what is measured how is told in "
+        "[benchmarks/README.md](../../benchmarks/README.md).\n\n"
     )
     (FOLDER / "README.md").write_text(text + "\n".join(rows))
 

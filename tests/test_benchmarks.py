@@ -69,7 +69,7 @@ def test_the_readme_has_a_place_for_the_figures() -> None:
 def test_a_gateway_between_the_two_peers(tmp_path: Path, receipts: bool) -> None:
     """What the source hands out reaches the sink and is settled, but for the last, put back at the stop."""
     width = 20
-    with bed.Bed(tmp_path, native.build(tmp_path), None, 1.0).place() as place:
+    with bed.Bed(tmp_path, native.build(tmp_path), None, 1.0, tmp_path).place() as place:
         place.configure("source", width=width, receipts=receipts)
         gateway = place.gateway()
         source, sink = place.source, place.sink

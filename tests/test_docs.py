@@ -21,7 +21,9 @@ from smsgw.sms import udh
 from smsgw.sms.coding import Encoding, capacity, header_size
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tap/*.md")])
+PAGES = sorted(
+    page for where in ("*.md", "docs/**/*.md", "tap/*.md", "benchmarks/**/*.md") for page in ROOT.glob(where)
+)
 CONFIGURATIONS = sorted(ROOT.glob("tap/*.toml"))
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")

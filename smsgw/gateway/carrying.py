@@ -57,7 +57,7 @@ class UnderWay:
 
     def ended(self, message_id: str) -> None:
         """It is no more; those who wait for the last one go on, one after the other."""
-        left = self._count.pop(message_id) - 1
+        left = self._count.pop(message_id, 1) - 1
         if left:
             self._count[message_id] = left
         elif self._waiting:
