@@ -140,7 +140,7 @@ class SmppSession:
         protocol = self.protocol
         if protocol is not None and self._unwanted is None:
             self._unwanted = reason
-            self.channel.retire(self).addBoth(lambda _: protocol.unbind())
+            self._settled().addBoth(lambda _: protocol.unbind())
 
     def _count_try(self, result: str) -> None:
         self.channel.metrics.binds.labels(self.channel.name, result).inc()
@@ -218,9 +218,13 @@ class SmppSession:
     def unbinding(self) -> None:
         """The message centre said goodbye: settle what is in flight, then answer."""
         protocol = self.protocol
-        settled = DeferredList([self.channel.retire(self), self._finish()])
+        settled = self._settled()
         if protocol is not None:
             settled.addBoth(lambda _: protocol.finish_unbind())
+
+    def _settled(self) -> Deferred[Any]:
+        """No more either way; fires when what was taken is settled and what came is answered."""
+        return DeferredList([self.channel.retire(self), self._finish()])
 
     def _finish(self) -> Deferred[None]:
         return self._taking.finish(self.channel.settings.timers.unbind)

@@ -924,6 +924,20 @@ def test_a_bind_that_is_not_wanted_ends_when_what_is_out_is_settled() -> None:
     assert rig.line.asked_to_part == 1
 
 
+def test_a_bind_that_is_not_wanted_ends_when_what_came_is_answered() -> None:
+    """What is stored and not answered would come again, a message from a phone under another id."""
+    rig = bound()
+    rig.centre.answer = refuses(0x04)
+    stored: Deferred[None] = Deferred()
+    rig.gateway.taken = lambda: stored
+    rig.receive(INBOUND)
+    rig.send()
+    assert rig.line.asked_to_part == 0
+    stored.callback(None)
+    rig.network.flow()
+    assert (rig.line.responses, rig.line.asked_to_part) == ([("DeliverSmResp", 0)], 1)
+
+
 def test_only_the_session_that_was_refused_ends() -> None:
     rig = bound(sessions=2)
     rig.centre.answer = refuses(0x04)
