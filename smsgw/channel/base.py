@@ -132,9 +132,10 @@ class Upstream(Protocol):
     ) -> None:
         """A receipt came; `candidates` are (codec, index key) readings of its id.
 
-        `claimed` is called once, when it may be answered: it is durable and its event confirmed. It is told
-        the codec that matched, None if the receipt is parked, or the failure, of `BrokerError` or
-        `StorageError`: answer a temporary status, so that the message centre sends it again.
+        `claimed` is called once, when it may be answered: it is durable and its event confirmed. Where this
+        raises, it is not called. It is told the codec that matched, None if the receipt is parked, or the
+        failure, of `BrokerError` or `StorageError`: answer a temporary status, so that the message centre
+        sends it again.
         """
 
     def taken_late(self, channel: Channel, submission: Submission, outcome: Outcome) -> Deferred[None]:

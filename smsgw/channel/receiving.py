@@ -50,8 +50,11 @@ class Receiving:
         if receipt is None:
             answered = Deferred.fromCoroutine(self._took_inbound(pdu))
             answered.addErrback(self._not_stored, pdu, "inbound").addCallback(respond)
-        else:
+            return
+        try:
             self._took_receipt(pdu, receipt, respond)
+        except Exception:  # noqa: BLE001  whoever parts waits for an answer
+            respond(self._not_stored(Failure(), pdu, "receipt"))  # type: ignore[no-untyped-call]
 
     def refusal(self, pdu: Pdu) -> Pdu:
         """The response where a session is about to part: another one, or the next link, takes it."""
@@ -69,13 +72,13 @@ class Receiving:
         if isinstance(codec, Failure):
             respond(self._not_stored(codec, pdu, "receipt"))
             return
+        respond(response_to(pdu))  # first: what is learned of it is of no use to who waits
         if self._ids.learn(codec, smsc_id):
             self.log.info(
                 "{channel}: message ids in receipts are read as {reading}",
                 channel=self._channel.name,
                 reading=self._ids.name or "unknown again",
             )
-        respond(response_to(pdu))
 
     async def _took_inbound(self, pdu: DeliverSm | DataSm) -> Pdu:
         message = inbound.read(pdu, self._dialect)

@@ -41,7 +41,7 @@ from smsgw.outcome import (
 )
 from smsgw.smpp.connection import Timers
 from smsgw.smpp.constants import CommandId, EsmClass, Tag, status_name
-from smsgw.smpp.dialect import Dialect
+from smsgw.smpp.dialect import Dialect, IdCodec
 from smsgw.smpp.pdu import (
     BindReceiver,
     BindTransceiver,
@@ -238,6 +238,7 @@ class Gateway:
         self.settled: Deferred[None] | None = None
         self.receipts: list[tuple[tuple[tuple[str, str], ...], str, Report]] = []
         self.word: Callable[[], Deferred[str | None]] = lambda: succeed("text")
+        self.unexpected: list[Failure] = []
         self.late: list[tuple[str, Outcome]] = []
         self.inbounds: list[tuple[str, str, Fragment]] = []
         self.taken: Callable[[], Deferred[None]] = lambda: succeed(None)
@@ -260,7 +261,7 @@ class Gateway:
         claimed: Claimed,
     ) -> None:
         self.receipts.append((tuple(candidates), recipient, report))
-        self.word().addBoth(claimed)
+        self.word().addBoth(claimed).addErrback(self.unexpected.append)
 
     def taken_late(self, channel: Any, submission: Submission, outcome: Outcome) -> Deferred[None]:
         self.late.append((submission.id, outcome))
@@ -1075,6 +1076,34 @@ def test_a_fault_of_ours_takes_no_receipt_either() -> None:
     rig.gateway.word = lambda: fail(ZeroDivisionError("ours"))
     assert rig.receive() == [(DeliverSmResp.__name__, 0x64)]
     assert rig.count("errors", "receipt") == 1
+
+
+def test_a_receipt_that_can_not_be_handed_on_keeps_nobody_from_parting() -> None:
+    rig = bound()
+
+    def word() -> Deferred[str | None]:
+        raise ZeroDivisionError("ours")
+
+    rig.gateway.word = word
+    assert rig.receive() == [(DeliverSmResp.__name__, 0x64)]
+    assert rig.count("errors", "receipt") == 1
+    assert rig.stop() == [None]
+
+
+def test_a_receipt_is_answered_even_if_nothing_can_be_learned_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def learn(*_: object) -> bool:
+        raise ZeroDivisionError("ours")
+
+    rig = bound()
+    words: Deferred[str | None] = Deferred()
+    rig.gateway.word = lambda: words
+    monkeypatch.setattr(IdCodec, "learn", learn)
+    rig.receive()
+    words.callback("text")
+    rig.network.flow()
+    assert rig.line.responses == [(DeliverSmResp.__name__, 0)]
+    assert [each.type for each in rig.gateway.unexpected] == [ZeroDivisionError]
+    assert rig.stop() == [None]
 
 
 def test_a_receipt_that_fails_each_time_it_comes_does_not_flood_the_log(logged: list[dict[str, Any]]) -> None:
