@@ -23,8 +23,9 @@ and the last (with receipts: until the program has answered the last receipt). T
 with one session and a window of {narrow}, or where it says so {wide}, save Jasmin, which has no such setting.
 {count:,} messages of one part and 79 characters, each to another number; with the wide window three times as
 many, and Jasmin, to be done in time, gets {fewer}. CPU is user and system time from `/proc/PID/stat`, from
-before the message centre starts, so that loading or filling a store is in nobody's figure. After each run the
-program's own count has to agree: Kannel's status page, the events that smsgw has stored, Jasmin's empty queue.
+before the message centre starts, so that loading or filling a store is in nobody's figure. After each run
+the program's own count has to agree: Kannel's status page, the events that smsgw has stored, Jasmin's empty
+queue.
 """
 
 DOES = (
