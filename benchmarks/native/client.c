@@ -41,13 +41,16 @@ static void must(int good, const char *what) {
     if (!good) { fprintf(stderr, "client: %s\n", what); exit(1); }
 }
 
-static void take(amqp_connection_state_t connection, const amqp_envelope_t *envelope, const char *exchange) {
+static void take(amqp_connection_state_t connection, uint64_t tag, const char *exchange) {
     static const amqp_basic_properties_t properties = {
         ._flags = AMQP_BASIC_DELIVERY_MODE_FLAG, .delivery_mode = 2};
+    amqp_message_t message;
+    must(amqp_read_message(connection, CHANNEL, &message, 0).reply_type == AMQP_RESPONSE_NORMAL, "half a message");
     last = now();
-    tags[++taken % RING] = envelope->delivery_tag;
+    tags[++taken % RING] = tag;
     must(amqp_basic_publish(connection, CHANNEL, amqp_cstring_bytes(exchange), amqp_cstring_bytes("accepted.acme"),
-                            0, 0, &properties, envelope->message.body) == AMQP_STATUS_OK, "a publish failed");
+                            0, 0, &properties, message.body) == AMQP_STATUS_OK, "a publish failed");
+    amqp_destroy_message(&message);
 }
 
 static void confirmed(amqp_connection_state_t connection, const amqp_basic_ack_t *confirm) {
@@ -83,19 +86,19 @@ int main(int argc, char **argv) {
     int64_t next_tick = now();
     while (!ended) {
         struct timeval patience = {0, 5000};
-        amqp_envelope_t envelope;
         amqp_frame_t frame;
         amqp_maybe_release_buffers(connection);
-        amqp_rpc_reply_t reply = amqp_consume_message(connection, &envelope, &patience, 0);
-        if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
-            take(connection, &envelope, exchange);
-            amqp_destroy_envelope(&envelope);
-        } else if (reply.library_error == AMQP_STATUS_UNEXPECTED_STATE) {
-            must(!amqp_simple_wait_frame(connection, &frame), "the connection is lost");
-            must(frame.payload.method.id == AMQP_BASIC_ACK_METHOD, "RabbitMQ says something else");
-            confirmed(connection, frame.payload.method.decoded);
+        int status = amqp_simple_wait_frame_noblock(connection, &frame, &patience);
+        if (status == AMQP_STATUS_OK && frame.frame_type == AMQP_FRAME_METHOD) {
+            amqp_method_t method = frame.payload.method;
+            if (method.id == AMQP_BASIC_DELIVER_METHOD)
+                take(connection, ((amqp_basic_deliver_t *)method.decoded)->delivery_tag, exchange);
+            else if (method.id == AMQP_BASIC_ACK_METHOD)
+                confirmed(connection, method.decoded);
+            else
+                must(0, "RabbitMQ says something else");
         } else {
-            must(reply.library_error == AMQP_STATUS_TIMEOUT, "the connection is lost");
+            must(status == AMQP_STATUS_OK || status == AMQP_STATUS_TIMEOUT, "the connection is lost");
         }
         if (now() < next_tick) continue;
         printf("%lld %llu %lld %llu 0 0\n", (long long)now(), (unsigned long long)taken, (long long)last,
