@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rabbitmq import sbin
+from test_cost import spent, yardstick
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,10 +22,15 @@ def facts() -> list[str]:
     return [
         f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, smsgw {commit()}",
         f"{model()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; "
-        f"load before: {load:.1f}",
+        f"load before: {load:.1f}; the yardstick of tests/test_cost.py takes {speed():.2f} ms",
         f"{platform.python_implementation()} {platform.python_version()}, Twisted {version('twisted')}, "
         f"SQLite {sqlite3.sqlite_version}, {rabbitmq()}",
     ]
+
+
+def speed() -> float:
+    """Milliseconds of a fixed loop: what shares a machine makes it faster at one time than at another."""
+    return min(spent(yardstick) for _ in range(50)) / 1e6
 
 
 def model() -> str:
