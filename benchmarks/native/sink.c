@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "scatter.h"
+
 enum { LINKS = 128, READ = 1 << 17, BACKLOG = 1 << 16, MAX_PDU = 1 << 16, UNANSWERED = 500 };
 enum { BIND_RX = 1, BIND_TX = 2, SUBMIT = 4, DELIVER = 5, UNBIND = 6, BIND_TRX = 9, ENQUIRE = 0x15 };
 #define RESPONSE 0x80000000u
@@ -89,11 +91,6 @@ static const uint8_t *text(const uint8_t *at, const uint8_t *end, char *copy, si
     size_t length = strnlen((const char *)at, (size_t)(end - at));
     if (copy) snprintf(copy, size, "%.*s", (int)length, (const char *)at);
     return at + length < end ? at + length + 1 : end;
-}
-
-/* No two of the first 10^12 numbers get the same. */
-static uint64_t scatter(uint64_t number) {
-    return (uint64_t)((unsigned __int128)number * 617283945617 % 1000000000000);
 }
 
 static void submitted(struct link *link, const uint8_t *pdu, const uint8_t *end) {

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "scatter.h"
+
 enum { CLIENTS = 16, CHANNELS = 64, READ = 1 << 18, FRAME_MAX = 131072, RING = 1 << 16, TURN = 1 << 23 };
 enum { METHOD = 1, HEADER = 2, BODY = 3, FRAME_END = 0xce };
 
@@ -154,11 +156,6 @@ static void decimal(uint8_t *at, uint64_t value, int digits) {
         at[digits] = (uint8_t)('0' + value % 10);
         value /= 10;
     }
-}
-
-/* No two of the first 10^12 numbers get the same. */
-static uint64_t scatter(uint64_t number) {
-    return (uint64_t)((unsigned __int128)number * 617283945617 % 1000000000000);
 }
 
 /* Hands out as much as the prefetch and one turn's writing allow. */
