@@ -118,18 +118,23 @@ class Asked:
 
 
 class Owed:
-    """Requests of the peer, at most `limit`, by sequence number, with the time when they came."""
+    """Requests of the peer, at most `limit`, by sequence number, with the time when they came.
+
+    One that has expired makes room for another, but its number stays taken until it is answered: its late
+    answer would be taken for that of a new one, which may not be stored yet. So many are remembered, too.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._since: dict[int, float] = {}
+        self._expired: dict[int, None] = {}
 
     def __len__(self) -> int:
         return len(self._since)
 
     def takes(self, number: int) -> bool:
         """Whether there is room for another, and none of its number: those could not be told apart."""
-        return len(self._since) < self._limit and number not in self._since
+        return len(self._since) < self._limit and number not in self._since and number not in self._expired
 
     @property
     def oldest(self) -> float | None:
@@ -139,15 +144,21 @@ class Owed:
         self._since[number] = now
 
     def settle(self, number: int) -> None:
-        self._since.pop(number, None)
+        if self._since.pop(number, None) is None:
+            self._expired.pop(number, None)
 
     def expire(self, now: float, age: float) -> None:
-        """Forget those that have waited for `age`."""
+        """Those that have waited for `age` are not waited for any more."""
         while (oldest := self.oldest) is not None and oldest + age <= now:
-            del self._since[next(iter(self._since))]
+            number = next(iter(self._since))
+            del self._since[number]
+            self._expired[number] = None
+            if len(self._expired) > self._limit:
+                del self._expired[next(iter(self._expired))]
 
     def clear(self) -> None:
         self._since.clear()
+        self._expired.clear()
 
 
 def answers(response: Pdu, request: Pdu) -> bool:

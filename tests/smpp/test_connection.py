@@ -483,6 +483,27 @@ def test_a_flood_under_one_sequence_number_is_refused_likewise() -> None:
     assert esme.receive(encode(deliver), 0.0) == [RequestReceived(deliver)]
 
 
+def test_a_late_answer_is_not_taken_for_that_of_a_request_with_the_same_number() -> None:
+    esme = bound("esme", timers=Timers(response=60, enquire_link=0))
+    deliver = DeliverSm(sequence_number=7)
+    esme.receive(encode(deliver), 0.0)
+    esme.tick(60.0)
+    assert esme.receive(encode(deliver), 61.0) == []
+    assert written(esme) == [response_to(deliver, command_status=CommandStatus.ESME_RX_T_APPN)]
+    esme.send_response(response_to(deliver), 62.0)
+    assert esme.receive(encode(deliver), 63.0) == [RequestReceived(deliver)]
+
+
+def test_what_has_expired_is_remembered_up_to_a_bound() -> None:
+    esme = bound("esme", timers=Timers(response=60, enquire_link=0), peer_window=2)
+    for turn in range(3):
+        pair = [DeliverSm(sequence_number=number) for number in (2 * turn + 1, 2 * turn + 2)]
+        esme.receive(b"".join(map(encode, pair)), 60.0 * turn)
+        esme.tick(60.0 * (turn + 1))
+    again = [DeliverSm(sequence_number=number) for number in (1, 6)]
+    assert esme.receive(b"".join(map(encode, again)), 180.0) == [RequestReceived(again[0])]
+
+
 def test_enquire_link_is_answered_in_every_state() -> None:
     for role in ("esme", "smsc"):
         for connection in (opened(role), *(bound(role, bind) for bind in BINDS)):
