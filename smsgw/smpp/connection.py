@@ -48,7 +48,6 @@ from smsgw.smpp.events import (
 )
 from smsgw.smpp.framing import FrameError, Framer
 from smsgw.smpp.pdu import (
-    HEADER,
     PDUS,
     RESPONSE_OF,
     BindTransceiver,
@@ -61,6 +60,7 @@ from smsgw.smpp.pdu import (
     UnknownPdu,
     decode,
     refusal,
+    salvaged,
 )
 from smsgw.smpp.requests import as_refusal
 from smsgw.smpp.session import Session
@@ -279,16 +279,13 @@ class Connection(Session):
         self._erred(OutOfPlace(request, self.state.value))
 
     def _unreadable(self, error: PduError, frame: bytes, now: float) -> None:
-        """Refuse a request. Of a response its header is good: that it came, and its status."""
+        """Refuse a request. A response answers all the same, by what is certain of it."""
         self._erred(error)
         answer = refusal(error)
         if answer is not None:
             self._write(answer, answer.sequence_number)
         elif error.command_id in PDUS and error.sequence_number in self._asked:
-            status: int = HEADER.unpack_from(frame)[2]
-            shape = PDUS[error.command_id]
-            bare = shape(sequence_number=error.sequence_number, command_status=status)
-            self._receive_response(bare, now)
+            self._receive_response(salvaged(error, frame), now)
 
     def _lose_step(self, error: FrameError) -> None:
         self._erred(error)

@@ -198,6 +198,17 @@ def response_to(request: Pdu, **fields: Any) -> Pdu:
     raise Misuse(f"{command_name(request.command_id)} is not answered")
 
 
+def salvaged(error: PduError, frame: bytes) -> Pdu:
+    """What is certain of a response that could not be read: its header, and where only a TLV lies about its
+    length, all that stands before it. The message's id does, and its receipts will name it.
+    """
+    _, command_id, status, number = HEADER.unpack_from(frame)
+    if error.status == CommandStatus.ESME_RINVTLVSTREAM:
+        header = HEADER.pack(error.offset, command_id, status, number)
+        return decode(header + frame[HEADER.size : error.offset])
+    return PDUS[command_id](sequence_number=number, command_status=status)
+
+
 def refusal(error: PduError) -> Pdu | None:
     """What answers a PDU that could not be read: its response, else generic_nack; None to a response."""
     if error.command_id >= RESPONSE_BIT:

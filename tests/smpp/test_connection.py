@@ -1,5 +1,6 @@
 """One session at a time: what is sent, told and timed, on either side."""
 
+import msgspec
 import pytest
 
 from smsgw.errors import Misuse, PeerError
@@ -42,6 +43,7 @@ from smsgw.smpp.pdu import (
     Pdu,
     PduError,
     QuerySm,
+    QuerySmResp,
     ReplaceSm,
     SubmitMulti,
     SubmitSm,
@@ -544,14 +546,28 @@ def test_a_request_that_cannot_be_read_is_refused() -> None:
     assert esme.state is State.BOUND_TRX
 
 
-def test_a_response_that_cannot_be_read_still_answers() -> None:
-    """Its header is good; to wait for the timeout would only send the message again."""
+@pytest.mark.parametrize(
+    ("request_", "body", "certain"),
+    [
+        (SUBMIT, b"id\0\x04\x27\0\x63\1", SubmitSmResp(message_id="id")),
+        (
+            SUBMIT,
+            b"id\0\x14\x00\0\1x\x04\x27\0\x63\1",
+            SubmitSmResp(message_id="id", tlvs=((0x1400, b"x"),)),
+        ),
+        (QuerySm(message_id="id"), b"id\0\0\x02", QuerySmResp()),
+    ],
+    ids=["a TLV that lies", "a TLV that lies behind one that does not", "no end of its body"],
+)
+def test_a_response_that_cannot_be_read_still_answers(request_: Pdu, body: bytes, certain: Pdu) -> None:
+    """Its header is good; to wait for the timeout would only send the message again. Its id is kept."""
     esme = bound("esme")
-    number = esme.send_request(SUBMIT, 0.0, "x")
+    number = esme.send_request(request_, 0.0, "x")
     esme.data_to_send()
-    events = esme.receive(torn(SubmitSmResp(sequence_number=number), b"id\0\x04\x27\0\x63\1"), 0.0)
+    answer = msgspec.structs.replace(certain, sequence_number=number)
+    events = esme.receive(torn(answer, body), 0.0)
     assert isinstance(errors(events)[0], PduError)
-    assert events[-1] == RequestAnswered("x", Answered(SubmitSmResp(sequence_number=number)))
+    assert events[-1] == RequestAnswered("x", Answered(answer))
     assert (esme.in_flight, esme.data_to_send()) == (0, b"")
 
 
