@@ -34,6 +34,7 @@ from smsgw.sms.coding import Coding, choose
 from smsgw.sms.coding_scheme import Scheme, octet_of, scheme
 from smsgw.sms.split import Part, split, split_data
 from tests.gsm.strategies import ADDRESSES, FROM_PHONE, FROM_SC, MOMENTS
+from tests.sms.strategies import DATA, TEXTS
 
 SENDERS: tuple[Sender, ...] = ("sc", "phone")
 ZONE = timezone(timedelta(hours=-4))
@@ -460,7 +461,7 @@ def received(tpdu: Submit) -> Deliver:
     return found
 
 
-@given(st.text(max_size=400), st.sampled_from(["udh", "udh16"]), st.sampled_from([(), (1, 2, 3)]))
+@given(TEXTS, st.sampled_from(["udh", "udh16"]), st.sampled_from([(), (1, 2, 3)]))
 def test_texts_arrive(text: str, form: str, languages: tuple[int, ...]) -> None:
     coding = choose(text, form=form, languages=languages)  # type: ignore[arg-type]
     if not isinstance(coding, Coding):
@@ -473,7 +474,7 @@ def test_texts_arrive(text: str, form: str, languages: tuple[int, ...]) -> None:
     assert {each.total for each in fragments} == {len(parts)}
 
 
-@given(st.binary(max_size=600))
+@given(DATA)
 def test_data_arrives(data: bytes) -> None:
     parts = split_data(data, reference=7)
     assert isinstance(parts, tuple)

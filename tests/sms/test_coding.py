@@ -22,6 +22,7 @@ from smsgw.sms.coding import (
     header_size,
 )
 from smsgw.sms.shift_tables import LANGUAGES
+from tests.sms.strategies import TEXTS
 
 TURKISH, SPANISH, PORTUGUESE, HINDI = (
     LANGUAGES[name] for name in ("turkish", "spanish", "portuguese", "hindi")
@@ -316,7 +317,7 @@ class TestDecode:
         found.text.encode()
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["auto", "ucs2"]))
+@given(TEXTS, st.sampled_from(["auto", "ucs2"]))
 def test_what_is_coded_can_be_decoded(text: str, wanted: Wanted) -> None:
     found = coded(text, wanted, *LANGUAGES.values())
     pieces = [

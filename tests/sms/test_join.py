@@ -14,6 +14,7 @@ from smsgw.sms.packing import fill_bits, pack
 from smsgw.sms.shift_tables import LANGUAGES
 from smsgw.sms.split import Part, split, split_data
 from smsgw.sms.udh import Concatenation, Ports
+from tests.sms.strategies import DATA, TEXTS, texts
 
 FORMS: tuple[Form, ...] = ("udh", "udh16", "sar", "payload")
 
@@ -23,9 +24,7 @@ def fragment_of(part: Part, *, packed: bool = False) -> Fragment:
     payload, charset = part.payload, part.encoding
     if packed and charset == "gsm7":
         payload = pack(payload, fill_bits(len(part.udh)))
-    sar = (
-        Sar(part.reference, part.total, part.number) if part.reference is not None and not part.udh else None
-    )
+    sar = Sar(part.reference, part.total, part.number) if part.sar and part.reference is not None else None
     named: Charset = "gsm7-packed" if packed and charset == "gsm7" else charset
     return read(part.udh + payload, named, has_header=bool(part.udh), sar=sar)
 
@@ -40,15 +39,6 @@ def made(number: int, total: int, payload: bytes, charset: Charset = "gsm7") -> 
     return Fragment(payload=payload, charset=charset, kind="udh", reference=1, total=total, number=number)
 
 
-TEXTS = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=500),
-    st.text(st.sampled_from("aå€[\r\nΔ@"), max_size=1000),
-    st.text(st.sampled_from("aşğİ€ıç"), max_size=500),
-    st.text(st.sampled_from("नमस्तेक्षि१२ a"), max_size=500),
-    st.text(st.sampled_from("👍🏽👨\u200d👩🇸🇪e\u0301 "), max_size=400),
-)
-
-
 @given(TEXTS, st.sampled_from(FORMS), st.randoms(use_true_random=False))
 def test_split_then_join_is_the_identity_in_any_order(text: str, form: Form, order: random.Random) -> None:
     found = fragments(text, form)
@@ -58,7 +48,7 @@ def test_split_then_join_is_the_identity_in_any_order(text: str, form: Form, ord
     assert joined.parts == len(found)
 
 
-@given(st.text(st.sampled_from("aå€[Δ@\r"), max_size=1000), st.randoms(use_true_random=False))
+@given(texts(st.sampled_from("aå€[Δ@\r")), st.randoms(use_true_random=False))
 def test_packed_septets_come_back_but_for_padding(text: str, order: random.Random) -> None:
     coding = choose(text)
     assert isinstance(coding, Coding)
@@ -80,7 +70,7 @@ def test_the_last_fragment_to_come_completes(text: str, form: Form, data: st.Dat
     assert place(slots, found[-1]) == "completing"
 
 
-@given(st.binary(max_size=600), st.sampled_from(FORMS))
+@given(DATA, st.sampled_from(FORMS))
 def test_binary_data_comes_back(data: bytes, form: Form) -> None:
     parts = split_data(data, form=form, reference=9, header=udh.build((Ports(1, 2).element,)))
     assert isinstance(parts, tuple)
