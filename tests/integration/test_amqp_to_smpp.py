@@ -90,7 +90,7 @@ def test_the_message_centre_goes_and_comes_back(tmp_path: Path, start: Start, pr
 def test_two_gateways_share_a_queue_and_one_is_killed(
     tmp_path: Path, start: Start, producer: Producer
 ) -> None:
-    smsc = start(Smsc, tmp_path, "--response-delay", "0.2", "--receipt-delay", "0.05")
+    smsc = start(Smsc, tmp_path, "--response-delay", "0.1", "--receipt-delay", "0.05")
     made = [
         configuration(
             port=smsc.port, broker=producer.url, prefix=producer.prefix, width=10,
@@ -105,7 +105,7 @@ def test_two_gateways_share_a_queue_and_one_is_killed(
     until(lambda: len(smsc.entries("accepted")) > 400, 60, "the run is under way")
     middle = [entry["at"] for entry in smsc.entries("accepted")[100:400]]
     rate = len(middle) / (middle[-1] - middle[0])
-    assert rate > 60, "both drain: one alone can do 10 / 0.2 s = 50 a second"
+    assert rate > 120, "both drain: one alone can do 10 / 0.1 s = 100 a second"
     first.end(signal.SIGKILL)
     assert producer.wait_for_finals(ids, 60) == {"delivered": 1000}
     assert sum(taken(smsc).values()) - 1000 <= 10, "at most the killed one's width comes twice"
@@ -142,7 +142,7 @@ def test_a_wrong_password_backs_off_and_consumes_nothing(
     gateway = start(
         Gateway,
         tmp_path,
-        configuration(port=smsc.port, broker=producer.url, prefix=producer.prefix, channel='rebind = "4s"'),
+        configuration(port=smsc.port, broker=producer.url, prefix=producer.prefix, channel='rebind = "2s"'),
     )
     producer.publish(5)
 
@@ -152,8 +152,8 @@ def test_a_wrong_password_backs_off_and_consumes_nothing(
     until(lambda: len(lines()) >= 4, 30, "four tries")
     until(lambda: len(lines()) == len(smsc.entries("bind refused")), 10, "one line per try")
     pauses = [float(line.rsplit("next try in ", 1)[1].split()[0]) for line in lines()]
-    assert pauses[0] <= 1 < pauses[1] <= 2 < pauses[2] <= 4, "the pauses grow"
-    assert all(pause <= 4 for pause in pauses), "up to their limit"
+    assert pauses[0] <= 1 < pauses[1] <= 2, "the pauses grow"
+    assert all(pause <= 2 for pause in pauses), "up to their limit"
     assert producer.waiting(f"{producer.prefix}.submit.acme") == 5
     assert "secret" not in gateway.output
     assert gateway.end() == 0

@@ -60,7 +60,7 @@ def test_every_message_ends_whatever_the_message_centre_does(
             broker=producer.url,
             prefix=producer.prefix,
             channel=CHANNEL,
-            more='[ledger]\nkeep = "15s"',
+            more='[ledger]\nkeep = "10s"',
         ),
     )
     gateway.wait_up(sessions=2)

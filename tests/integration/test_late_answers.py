@@ -14,7 +14,7 @@ from processes import Gateway, Producer, Smsc, configuration
 pytestmark = pytest.mark.integration
 
 Start = Callable[..., Any]
-CHANNEL = 'retry = ["6s", "6s", "6s", "6s"]\ntimers = { response = "3s" }\n'
+CHANNEL = 'retry = ["4s", "4s", "4s", "4s"]\ntimers = { response = "2s" }\n'
 
 
 def run(
@@ -40,7 +40,7 @@ def run(
 
 
 def test_what_was_answered_late_is_not_sent_again(tmp_path: Path, start: Start, producer: Producer) -> None:
-    taken, retried = run(tmp_path, start, producer, "late_answer = 0.1\nlate_delay = 4.5")
+    taken, retried = run(tmp_path, start, producer, "late_answer = 0.1\nlate_delay = 3")
     assert retried > 10, "some were answered after their time"
     assert set(taken.values()) == {1}
     assert len(taken) == 300
