@@ -17,7 +17,8 @@ Four things are kept:
 2. *What we asked* (`smsgw.smpp.requests.Asked`). A request is entered before its octets are handed out
    and leaves answered, timed out, or with the session: each makes exactly one `RequestAnswered`.
 3. *What we owe* (`smsgw.smpp.requests.Owed`). Over `peer_window` unanswered requests of the peer, more
-   are refused with a temporary status, and so is a second one of the same sequence number.
+   are refused with a temporary status, and so is a second one of the same sequence number, until the
+   first is answered, however late.
 4. *When to wake* (`smsgw.smpp.timers`). `_running` is the one table of timers; `deadline()` may be early.
 
 The end is one function, `_end`: everything asked is answered `LinkLost`, then comes `Ended`, and after it

@@ -144,8 +144,8 @@ class Owed:
         self._since[number] = now
 
     def settle(self, number: int) -> None:
-        if self._since.pop(number, None) is None:
-            self._expired.pop(number, None)
+        self._since.pop(number, None)
+        self._expired.pop(number, None)
 
     def expire(self, now: float, age: float) -> None:
         """Those that have waited for `age` are not waited for any more."""

@@ -214,6 +214,7 @@ def test_what_is_cut_otherwise_now_or_went_elsewhere_starts_again(
         ({"text": "x" * 154, "udh": "050003070201"}, "udh: its header says that the text is one part"),
         ({"text": "\u20ac\u0107", "encoding": "gsm7"}, "character 2"),
         ({"text": "\u20ac", "encoding": "latin1"}, "character 1"),
+        ({"text": "half a pair: \ud800"}, "surrogate"),
     ],
 )
 def test_refused_with_a_reason(fields: dict[str, Any], word: str) -> None:

@@ -464,8 +464,7 @@ def received(tpdu: Submit) -> Deliver:
 @given(TEXTS, st.sampled_from(["udh", "udh16"]), st.sampled_from([(), (1, 2, 3)]))
 def test_texts_arrive(text: str, form: str, languages: tuple[int, ...]) -> None:
     coding = choose(text, form=form, languages=languages)  # type: ignore[arg-type]
-    if not isinstance(coding, Coding):
-        return
+    assert isinstance(coding, Coding)
     parts = split(coding, reference=0x1234)
     fragments = [fragment(received(submit(part, Address("4670")))) for part in parts]
     joined = join.join(fragments)
