@@ -7,6 +7,8 @@ export PYTHON
 export PATH := $(PATH):/usr/sbin:/sbin
 
 BIN := .venv/bin
+# Two processes, each with a RabbitMQ of its own: most tests wait for others (docs/decisions/0028).
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format reference unit integration faults bench million peers clean venv tools packages
@@ -21,7 +23,7 @@ run: venv ## the demo: ten messages through a simulated message centre, and thei
 test: tools packages ## everything: lint, then the whole test suite
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=$$?; \
-	$(BIN)/python -m pytest || status=$$?; \
+	$(BIN)/python -m pytest $(TWO) || status=$$?; \
 	exit $$status
 
 lint: tools ## ruff, mypy and the import contracts
@@ -43,7 +45,7 @@ unit: tools ## the tests that start no process
 	@$(BIN)/python -m pytest -m "not integration"
 
 integration: tools packages ## the tests that start twistd, RabbitMQ, simulators
-	@$(BIN)/python -m pytest -m integration
+	@$(BIN)/python -m pytest $(TWO) -m integration
 
 faults: tools packages ## twenty runs of 5,000 messages each through faults of all kinds: docs/faults.md
 	@$(BIN)/python -m tests.faults --write docs/faults.md

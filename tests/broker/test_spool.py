@@ -184,7 +184,7 @@ def test_what_waits_for_its_commit_is_bounded(
 @pytest.mark.parametrize(
     "properties",
     [
-        Properties(headers={"x": object()}),
+        Properties(headers={"x": ...}),
         Properties(headers={"x": 2**70}),
         Properties(headers={"x": "\ud800"}),
         Properties(headers={1: "a key that is no text"}),  # type: ignore[dict-item]
